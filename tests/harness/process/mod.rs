@@ -1,0 +1,13 @@
+//! The real binaries, as processes of a test.
+
+mod binary;
+mod commands;
+mod memory;
+mod relay;
+mod running;
+
+pub use binary::binary;
+pub use commands::{capture, terminal};
+pub use memory::Memory;
+pub use relay::{RelayBuilder, RelayProcess};
+pub use running::{Finished, Process, ProcessBuilder};
