@@ -1,1 +1,13 @@
-//! Integration tests.
+//! The integration tests: one binary, a module for each topic.
+//!
+//! They start the real binaries; `make test` builds those first.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic is how a test fails; clippy's own exception ends at helper functions"
+)]
+
+mod architecture;
