@@ -1,0 +1,45 @@
+# The commands of a newcomer. All but fmt need PostgreSQL's programs and a C compiler; the first
+# line of each installs them where they are missing.
+
+CARGO ?= cargo
+# Integration tests wait more than they compute; more than this, and they wait for each other.
+export RUST_TEST_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n + 1 : 8)))
+
+.PHONY: help demo test test-big bench fmt lint prepare programs
+
+help:
+	@echo 'make demo      a master, a relay, two terminals, load, three kill -9, and the proof'
+	@echo 'make test      all tests, on a real PostgreSQL'
+	@echo 'make test-big  huge transactions under a memory limit (minutes, and 10 GB of disk)'
+	@echo 'make bench     speed, side by side with native logical replication'
+	@echo 'make fmt       format the sources'
+	@echo 'make lint      formatting, clippy, documentation, licences'
+
+demo: prepare
+	$(CARGO) build --workspace --bins
+	@target/debug/tailwater-demo
+
+test: prepare programs
+	$(CARGO) test --workspace </dev/null
+
+# Ignored by `make test` for their time and disk; one after the other, for they measure memory.
+test-big: prepare
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) test --release -p tailwater-tests --test integration -- --ignored --nocapture --test-threads=1 big:: </dev/null
+
+bench: prepare
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) bench --workspace </dev/null
+
+fmt:
+	$(CARGO) fmt --all
+
+lint:
+	.ci/lint
+
+prepare:
+	@tests/install-postgres.sh
+
+# The integration tests start these, and refuse old ones.
+programs:
+	$(CARGO) build --workspace --bins
