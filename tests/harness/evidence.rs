@@ -47,8 +47,8 @@ pub(crate) fn clear() {
     OUTPUTS.set(None);
 }
 
-/// Prints the end of every output of this thread's test.
-pub(crate) fn show() {
+/// Prints the end of every output of this thread's test, or of this thread.
+pub fn show() {
     OUTPUTS.with_borrow(|outputs| {
         for (label, path) in outputs.iter().flat_map(|outputs| &outputs.files) {
             let bytes = fs::read(path).unwrap_or_default();

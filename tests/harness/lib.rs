@@ -29,6 +29,7 @@ mod workload;
 
 pub use compare::{Comparison, TableResult, Tables, compare_postgres, compare_sqlite};
 pub use connect::connect;
+pub use evidence::show as show_outputs;
 pub use http::client as http_client;
 pub use lag::{CaptureLag, Lag, MasterLag, RelayLag, TerminalLag};
 pub use port::free_port;

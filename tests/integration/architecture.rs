@@ -12,7 +12,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use self::{cycles::find_cycle, manifest::Manifest, modules::read_crate, resolve::edges};
+use self::{
+    cycles::find_cycle,
+    manifest::{Manifest, ours},
+    modules::read_crate,
+    resolve::edges,
+};
 
 /// Our packages by folder, and which of ours each may depend on.
 const ALLOWED: [(&str, &[&str]); 6] = [
@@ -49,10 +54,18 @@ fn modules_import_each_other_without_a_cycle() -> Result<()> {
 fn crates_depend_on_each_other_as_designed() -> Result<()> {
     let workspace = workspace()?;
     for (folder, allowed) in ALLOWED {
-        for dependency in Manifest::read(&workspace.join(folder))?.own_dependencies() {
+        let manifest = Manifest::read(&workspace.join(folder))?;
+        for dependency in ours(&manifest.dependencies()) {
             ensure!(
                 allowed.contains(&dependency.as_str()),
                 "{folder} depends on {dependency}; it may depend on {allowed:?} of our crates"
+            );
+        }
+        // The harness may serve any crate's own tests: nothing of it is built into a program.
+        for dependency in ours(&manifest.test_dependencies()) {
+            ensure!(
+                dependency == "tests" || allowed.contains(&dependency.as_str()),
+                "the tests of {folder} depend on {dependency}; they may on {allowed:?} and tests"
             );
         }
     }

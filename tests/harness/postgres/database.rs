@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use tokio_postgres::{Client, SimpleQueryMessage};
+use wire::Lsn;
 
 use crate::connect::connect;
 
@@ -43,6 +44,12 @@ impl Database {
     pub async fn execute(&self, sql: &str) -> Result<()> {
         let client = self.connect().await?;
         client.batch_execute(sql).await.with_context(|| sql.to_owned())
+    }
+
+    /// Where the write-ahead log ends now: behind every commit so far.
+    pub async fn current_lsn(&self) -> Result<Lsn> {
+        let lsn = self.value("SELECT pg_current_wal_insert_lsn()").await?;
+        Ok(lsn.context("no position")?.parse()?)
     }
 
     /// The first column of the first row, as text; `None` for NULL or no row.

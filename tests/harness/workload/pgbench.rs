@@ -68,6 +68,10 @@ impl PgbenchRun {
         rate(&check(self.process.wait(limit).await?)?)
     }
 
+    pub fn is_running(&mut self) -> Result<bool> {
+        self.process.is_running()
+    }
+
     /// Ends the run now.
     pub fn kill(mut self) -> Result<()> {
         self.process.kill()

@@ -60,33 +60,38 @@ impl Manifest {
         roots
     }
 
-    /// The packages it depends on, of every kind and for every platform.
+    /// The packages it is built from, on every platform.
     pub(super) fn dependencies(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        collect(&self.0, &mut found);
-        let platforms = self.0.get("target").and_then(Value::as_table).into_iter().flatten();
-        platforms
-            .filter_map(|(_, platform)| platform.as_table())
-            .for_each(|table| collect(table, &mut found));
-        found
+        self.collect(&["dependencies", "build-dependencies"])
     }
 
-    /// The folders of those that are ours.
-    pub(super) fn own_dependencies(&self) -> Vec<String> {
-        let folder_of = |name: &String| {
-            let ours = OURS.iter().find(|(folder, package)| folder == name || package == name);
-            ours.map(|(folder, _)| (*folder).to_owned())
-        };
-        self.dependencies().iter().filter_map(folder_of).collect()
+    /// The packages that only its tests use.
+    pub(super) fn test_dependencies(&self) -> Vec<String> {
+        self.collect(&["dev-dependencies"])
+    }
+
+    fn collect(&self, kinds: &[&str]) -> Vec<String> {
+        let platforms = self.0.get("target").and_then(Value::as_table).into_iter().flatten();
+        let platforms = platforms.filter_map(|(_, platform)| platform.as_table());
+        let tables = std::iter::once(&self.0).chain(platforms);
+        tables.flat_map(|table| kinds.iter().flat_map(|kind| packages(table, kind))).collect()
     }
 }
 
-fn collect(table: &Table, found: &mut Vec<String>) {
-    for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
-        for (key, value) in table.get(kind).and_then(Value::as_table).into_iter().flatten() {
-            // `key = { package = "name", … }` renames; our workspace's keys are the folders' names.
-            let package = value.get("package").and_then(Value::as_str);
-            found.push(package.unwrap_or(key).to_owned());
-        }
-    }
+/// The folders of those packages that are ours.
+pub(super) fn ours(packages: &[String]) -> Vec<String> {
+    let folder_of = |name: &String| {
+        let ours = OURS.iter().find(|(folder, package)| folder == name || package == name);
+        ours.map(|(folder, _)| (*folder).to_owned())
+    };
+    packages.iter().filter_map(folder_of).collect()
+}
+
+fn packages(table: &Table, kind: &str) -> Vec<String> {
+    let entries = table.get(kind).and_then(Value::as_table).into_iter().flatten();
+    // `key = { package = "name", … }` renames; our workspace's keys are the folders' names.
+    let name = |(key, value): (&String, &Value)| {
+        value.get("package").and_then(Value::as_str).unwrap_or(key).to_owned()
+    };
+    entries.map(name).collect()
 }

@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use super::{cycles::find_cycle, manifest::Manifest, modules::read_crate, resolve::edges};
+use super::{
+    cycles::find_cycle,
+    manifest::{Manifest, ours},
+    modules::read_crate,
+    resolve::edges,
+};
 
 /// The circle found in a crate of these files, whose root is `lib.rs`.
 fn cycle(files: &[(&str, &str)]) -> Option<String> {
@@ -132,7 +137,7 @@ fn our_crates_are_found_under_every_name() {
          [dev-dependencies]\ncapture = { workspace = true }\n\
          [target.'cfg(unix)'.build-dependencies]\ntailwater-terminal = { path = \"../terminal-client\" }",
     );
-    let mut found = manifest.unwrap().own_dependencies();
-    found.sort();
-    assert_eq!(found, ["capture", "relay", "terminal-client", "wire"]);
+    let manifest = manifest.unwrap();
+    assert_eq!(ours(&manifest.dependencies()), ["relay", "wire", "terminal-client"]);
+    assert_eq!(ours(&manifest.test_dependencies()), ["capture"]);
 }

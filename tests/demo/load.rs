@@ -1,0 +1,244 @@
+//! Load on the master, and a kill for each part on the way.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use harness::Lsn;
+
+use crate::{
+    figures::{bytes, grouped, seconds},
+    screen::{Look, Screen},
+    sparkline::Sparkline,
+    stage::{POSTGRES, Stage},
+    watch::{CHANGES_PER_TRANSACTION, Sample, TerminalSample, Watch},
+};
+
+const LOAD_SECONDS: u32 = 34;
+const CLIENTS: u32 = 4;
+/// Transactions a second, so that the demo is the same on every machine.
+const RATE: &str = "500";
+/// How long a killed part stays away.
+const AWAY: Duration = Duration::from_secs(2);
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(60);
+
+/// What the load was.
+pub(crate) struct Load {
+    pub(crate) transactions: u64,
+    pub(crate) kills: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Victim {
+    Relay,
+    Capture,
+    Terminal,
+}
+
+/// Who is killed, and when (seconds of load).
+const KILLS: [(Victim, u64); 3] =
+    [(Victim::Relay, 6), (Victim::Capture, 15), (Victim::Terminal, 24)];
+
+/// Where the present kill stands.
+enum Act {
+    /// Nobody is down.
+    Calm,
+    Down {
+        victim: Victim,
+        since: Instant,
+    },
+    /// It runs again; done when both terminals have passed `goal`.
+    Back {
+        victim: Victim,
+        since: Instant,
+        goal: Lsn,
+    },
+}
+
+/// Runs pgbench, kills and restarts, shows it all, and waits until both terminals are at the end.
+pub(crate) async fn run_load(
+    stage: &mut Stage,
+    screen: &mut Screen,
+    watch: &mut Watch,
+) -> Result<Load> {
+    screen.say(&format!("  pgbench: {CLIENTS} clients, {RATE} transactions a second, {CHANGES_PER_TRANSACTION} changes each"));
+    let mut pgbench = stage.pgbench.spawn(CLIENTS, LOAD_SECONDS, &["--rate", RATE])?;
+    let tick = Duration::from_millis(if screen.is_live() { 250 } else { 2000 });
+    let mut show = Show { started: Instant::now(), rates: Sparkline::default() };
+    let mut kills = KILLS.iter();
+    let mut next_kill = kills.next();
+    let mut act = Act::Calm;
+    let mut next_drawing = Instant::now();
+    while pgbench.is_running()? || !matches!(act, Act::Calm) {
+        stage.check_alive()?;
+        if let (Act::Calm, Some((victim, at))) = (&act, next_kill)
+            && show.started.elapsed() >= Duration::from_secs(*at)
+        {
+            act = kill(stage, screen, *victim)?;
+            next_kill = kills.next();
+        }
+        if Instant::now() >= next_drawing {
+            let sample = watch.sample(stage).await?;
+            act = go_on(act, stage, screen, &sample)?;
+            show.draw(screen, &sample);
+            next_drawing = Instant::now() + tick;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    pgbench.wait(Duration::from_secs(1)).await?;
+    let changes = arrive(stage, screen, watch, &mut show).await?;
+    Ok(Load { transactions: changes / CHANGES_PER_TRANSACTION, kills: KILLS.len() })
+}
+
+fn kill(stage: &mut Stage, screen: &mut Screen, victim: Victim) -> Result<Act> {
+    let process = victim.of(stage);
+    let pid = process.pid().unwrap_or_default();
+    process.kill()?;
+    screen.alarm(&format!("  ⚡ kill -9 {pid}: {} is gone, the load goes on", victim.name()));
+    Ok(Act::Down { victim, since: Instant::now() })
+}
+
+fn go_on(act: Act, stage: &mut Stage, screen: &mut Screen, sample: &Sample) -> Result<Act> {
+    match act {
+        Act::Down { victim, since } if since.elapsed() >= AWAY => {
+            victim.of(stage).start()?;
+            screen.say(&format!(
+                "  ↻ {} is started again after {}",
+                victim.name(),
+                seconds(since.elapsed())
+            ));
+            Ok(Act::Back { victim, since: Instant::now(), goal: sample.master_lsn })
+        }
+        Act::Back { victim, since, goal } if sample.slowest_applied() >= Some(goal) => {
+            let after = seconds(since.elapsed());
+            screen.good(&format!(
+                "  ✔ {}: all that was missed has arrived at both terminals within {after}",
+                victim.name()
+            ));
+            Ok(Act::Calm)
+        }
+        Act::Back { victim, since, .. } if since.elapsed() > CATCH_UP_LIMIT => {
+            bail!("{} is back, but the terminals have not caught up", victim.name())
+        }
+        other => Ok(other),
+    }
+}
+
+/// The load is over: waits until both terminals have everything. Gives the number of changes.
+async fn arrive(
+    stage: &mut Stage,
+    screen: &mut Screen,
+    watch: &mut Watch,
+    show: &mut Show,
+) -> Result<u64> {
+    let ended = Instant::now();
+    let goal = stage.master.current_lsn().await?;
+    loop {
+        stage.check_alive()?;
+        let sample = watch.sample(stage).await?;
+        if sample.slowest_applied() >= Some(goal) {
+            screen.good(&format!(
+                "  ✔ the load is over; both terminals are at its end after {}",
+                seconds(ended.elapsed())
+            ));
+            return Ok(sample.changes);
+        }
+        if ended.elapsed() > CATCH_UP_LIMIT {
+            bail!("the load is over, but the terminals have not reached {goal}");
+        }
+        show.draw(screen, &sample);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+impl Victim {
+    fn of(self, stage: &mut Stage) -> &mut harness::Process {
+        match self {
+            Self::Relay => &mut stage.relay,
+            Self::Capture => &mut stage.capture,
+            Self::Terminal => &mut stage.postgres_terminal,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Relay => "the relay",
+            Self::Capture => "the capture",
+            Self::Terminal => POSTGRES,
+        }
+    }
+}
+
+/// The block that moves, or the plain line instead of it.
+struct Show {
+    started: Instant,
+    rates: Sparkline,
+}
+
+impl Show {
+    fn draw(&mut self, screen: &mut Screen, sample: &Sample) {
+        self.rates.push(sample.changes_per_second);
+        if screen.is_live() {
+            screen.draw(&self.block(screen, sample));
+        } else {
+            screen.say(&self.line(sample));
+        }
+    }
+
+    fn block(&self, screen: &Screen, sample: &Sample) -> Vec<String> {
+        let row = |what: &str, text: String| {
+            format!("  {} {text}", screen.paint(Look::Bold, &format!("{what:<10}")))
+        };
+        let rate = grouped(sample.changes_per_second);
+        let master = format!(
+            "{:<12} {rate:>7} changes/s {}",
+            sample.master_lsn.to_string(),
+            self.rates.draw()
+        );
+        let mut lines =
+            vec![screen.paint(Look::Dim, &format!("  {:─<74}", "")), row("master", master)];
+        match &sample.lag {
+            Some(lag) => {
+                let head = lag.relay.head.to_string();
+                let (behind, time) = (bytes(lag.relay.lag_bytes), lag.relay.lag_seconds);
+                lines.push(row(
+                    "relay",
+                    format!(
+                        "{head:<12} {behind:>9} behind the master, {time:.1} s; capture {}",
+                        lag.capture.state
+                    ),
+                ));
+            }
+            None => lines.push(row("relay", screen.paint(Look::Bad, "does not answer"))),
+        }
+        lines.extend(
+            sample.terminals.iter().map(|terminal| row(terminal.name, position(terminal, sample))),
+        );
+        lines
+    }
+
+    fn line(&self, sample: &Sample) -> String {
+        let relay = match &sample.lag {
+            Some(lag) => format!("relay {:.1} s behind", lag.relay.lag_seconds),
+            None => "relay does not answer".to_owned(),
+        };
+        let terminals = sample.terminals.iter().map(|terminal| {
+            let applied = terminal.applied().map_or_else(|| "?".to_owned(), |lsn| lsn.to_string());
+            format!("{} at {applied}", terminal.name)
+        });
+        let terminals: Vec<String> = terminals.collect();
+        format!(
+            "  {:>5} s  {:>6} changes/s, {}, {}",
+            self.started.elapsed().as_secs(),
+            grouped(sample.changes_per_second),
+            relay,
+            terminals.join(", ")
+        )
+    }
+}
+
+fn position(terminal: &TerminalSample, sample: &Sample) -> String {
+    let applied = terminal.applied().map_or_else(|| "?".to_owned(), |lsn| lsn.to_string());
+    let missing = sample.changes.saturating_sub(terminal.changes.unwrap_or(0));
+    let state = terminal.lag.as_ref().map_or("", |lag| lag.state.as_str());
+    format!("{applied:<12} {:>9} changes to go, {state} ({})", grouped(missing), terminal.kind)
+}
