@@ -21,7 +21,7 @@ pub fn test(body: impl Future<Output = Result<()>>) {
     test_within(LIMIT, body);
 }
 
-/// [`test`] with another time limit.
+/// [`test()`] with another time limit.
 ///
 /// # Panics
 /// When the body fails, so that the test does.

@@ -5,6 +5,8 @@ mod commands;
 mod memory;
 mod relay;
 mod running;
+#[cfg(test)]
+mod tests;
 
 pub use binary::binary;
 pub use commands::{capture, terminal};
