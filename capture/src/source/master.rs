@@ -211,7 +211,7 @@ mod tests {
     fn pinned_settings_come_after_the_users_own() {
         let source = parse("postgres://u@h/d?options=-c%20TimeZone%3DCET").unwrap();
         let options = source.config().get_options().unwrap();
-        assert!(options.starts_with("-c TimeZone=CET -c DateStyle=ISO "), "{options}");
+        assert!(options.starts_with("-c TimeZone=CET -c DateStyle=ISO,MDY "), "{options}");
         assert!(options.contains(" -c TimeZone=UTC "), "{options}");
     }
 }

@@ -3,7 +3,7 @@
 /// text. An empty `search_path` makes names inside values (`regclass`) complete; the time-outs are off
 /// because a role's `statement_timeout` would cut a copy.
 pub const PINNED_SETTINGS: &[(&str, &str)] = &[
-    ("DateStyle", "ISO"),
+    ("DateStyle", "ISO,MDY"),
     ("IntervalStyle", "postgres"),
     ("TimeZone", "UTC"),
     ("extra_float_digits", "3"),

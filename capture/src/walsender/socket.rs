@@ -6,7 +6,7 @@ use rustls::{ClientConfig, pki_types::ServerName};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpStream, UnixStream},
+    net::{TcpStream, UnixStream, lookup_host},
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
@@ -43,16 +43,38 @@ pub(super) async fn open(source: &Source, endpoint: &Endpoint) -> Result<Socket,
         Endpoint::Tcp { host, address, port } => {
             let addresses = match address {
                 Some(address) => vec![SocketAddr::new(*address, *port)],
-                None => tokio::net::lookup_host((host.as_str(), *port))
-                    .await
-                    .map_err(|source| WalsenderError::Connect { place: place.clone(), source })?
-                    .collect(),
+                None => look_up(source, &place, host, *port).await?,
             };
             let stream = connect_any(source, &place, &addresses).await?;
             set_options(source, &stream)?;
-            secure(source, host, place, stream).await
+            within(source, &place, "negotiating TLS", secure(source, host, place.clone(), stream))
+                .await?
         }
     }
+}
+
+/// Gives `step` as long as the URL gives to connecting.
+async fn within<T>(
+    source: &Source,
+    place: &str,
+    doing: &'static str,
+    step: impl Future<Output = T>,
+) -> Result<T, WalsenderError> {
+    let after = source.connect_timeout();
+    let late = |_| WalsenderError::Timeout { place: place.to_owned(), doing, after };
+    timeout(after, step).await.map_err(late)
+}
+
+async fn look_up(
+    source: &Source,
+    place: &str,
+    host: &str,
+    port: u16,
+) -> Result<Vec<SocketAddr>, WalsenderError> {
+    let answer = within(source, place, "looking up the name", lookup_host((host, port))).await?;
+    answer
+        .map(Iterator::collect)
+        .map_err(|source| WalsenderError::Connect { place: place.to_owned(), source })
 }
 
 fn plain(
@@ -67,19 +89,15 @@ async fn connect_any(
     place: &str,
     addresses: &[SocketAddr],
 ) -> Result<TcpStream, WalsenderError> {
-    let after = source.connect_timeout();
     let no_address = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut failure = WalsenderError::Connect { place: place.to_owned(), source: no_address };
     for address in addresses {
-        match timeout(after, TcpStream::connect(address)).await {
+        match within(source, place, "connecting", TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(source)) => {
-                failure = WalsenderError::Connect { place: place.to_owned(), source }
+                failure = WalsenderError::Connect { place: place.to_owned(), source };
             }
-            Err(_) => {
-                failure =
-                    WalsenderError::Timeout { place: place.to_owned(), doing: "connecting", after }
-            }
+            Err(late) => failure = late,
         }
     }
     Err(failure)

@@ -1,0 +1,8 @@
+//! The replication client against real PostgreSQL servers.
+
+mod certificates;
+mod commands;
+mod login;
+mod stream;
+mod stream_faults;
+mod tls;
