@@ -6,17 +6,19 @@ use anyhow::{Result, bail};
 use harness::Lsn;
 
 use crate::{
-    figures::{bytes, grouped, seconds},
-    screen::{Look, Screen},
-    sparkline::Sparkline,
+    figures::seconds,
+    screen::Screen,
+    show::Show,
     stage::{POSTGRES, Stage},
-    watch::{CHANGES_PER_TRANSACTION, Sample, TerminalSample, Watch},
+    watch::{CHANGES_PER_TRANSACTION, Sample, Watch},
 };
 
 const LOAD_SECONDS: u32 = 34;
 const CLIENTS: u32 = 4;
 /// Transactions a second, so that the demo is the same on every machine.
 const RATE: &str = "500";
+/// Between two looks at everything.
+const LOOK: Duration = Duration::from_millis(200);
 /// How long a killed part stays away.
 const AWAY: Duration = Duration::from_secs(2);
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(60);
@@ -60,29 +62,27 @@ pub(crate) async fn run_load(
     screen: &mut Screen,
     watch: &mut Watch,
 ) -> Result<Load> {
-    screen.say(&format!("  pgbench: {CLIENTS} clients, {RATE} transactions a second, {CHANGES_PER_TRANSACTION} changes each"));
+    screen.say(&format!(
+        "  pgbench: {CLIENTS} clients, {RATE} transactions a second, {CHANGES_PER_TRANSACTION} changes each"
+    ));
     let mut pgbench = stage.pgbench.spawn(CLIENTS, LOAD_SECONDS, &["--rate", RATE])?;
-    let tick = Duration::from_millis(if screen.is_live() { 250 } else { 2000 });
-    let mut show = Show { started: Instant::now(), rates: Sparkline::default() };
+    let started = Instant::now();
+    let mut show = Show::new(screen);
     let mut kills = KILLS.iter();
     let mut next_kill = kills.next();
     let mut act = Act::Calm;
-    let mut next_drawing = Instant::now();
     while pgbench.is_running()? || !matches!(act, Act::Calm) {
         stage.check_alive()?;
         if let (Act::Calm, Some((victim, at))) = (&act, next_kill)
-            && show.started.elapsed() >= Duration::from_secs(*at)
+            && started.elapsed() >= Duration::from_secs(*at)
         {
             act = kill(stage, screen, *victim)?;
             next_kill = kills.next();
         }
-        if Instant::now() >= next_drawing {
-            let sample = watch.sample(stage).await?;
-            act = go_on(act, stage, screen, &sample)?;
-            show.draw(screen, &sample);
-            next_drawing = Instant::now() + tick;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let sample = watch.sample(stage).await?;
+        act = go_on(act, stage, screen, &sample)?;
+        show.update(screen, &sample);
+        tokio::time::sleep(LOOK).await;
     }
     pgbench.wait(Duration::from_secs(1)).await?;
     let changes = arrive(stage, screen, watch, &mut show).await?;
@@ -145,8 +145,8 @@ async fn arrive(
         if ended.elapsed() > CATCH_UP_LIMIT {
             bail!("the load is over, but the terminals have not reached {goal}");
         }
-        show.draw(screen, &sample);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        show.update(screen, &sample);
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -166,79 +166,4 @@ impl Victim {
             Self::Terminal => POSTGRES,
         }
     }
-}
-
-/// The block that moves, or the plain line instead of it.
-struct Show {
-    started: Instant,
-    rates: Sparkline,
-}
-
-impl Show {
-    fn draw(&mut self, screen: &mut Screen, sample: &Sample) {
-        self.rates.push(sample.changes_per_second);
-        if screen.is_live() {
-            screen.draw(&self.block(screen, sample));
-        } else {
-            screen.say(&self.line(sample));
-        }
-    }
-
-    fn block(&self, screen: &Screen, sample: &Sample) -> Vec<String> {
-        let row = |what: &str, text: String| {
-            format!("  {} {text}", screen.paint(Look::Bold, &format!("{what:<10}")))
-        };
-        let rate = grouped(sample.changes_per_second);
-        let master = format!(
-            "{:<12} {rate:>7} changes/s {}",
-            sample.master_lsn.to_string(),
-            self.rates.draw()
-        );
-        let mut lines =
-            vec![screen.paint(Look::Dim, &format!("  {:─<74}", "")), row("master", master)];
-        match &sample.lag {
-            Some(lag) => {
-                let head = lag.relay.head.to_string();
-                let (behind, time) = (bytes(lag.relay.lag_bytes), lag.relay.lag_seconds);
-                lines.push(row(
-                    "relay",
-                    format!(
-                        "{head:<12} {behind:>9} behind the master, {time:.1} s; capture {}",
-                        lag.capture.state
-                    ),
-                ));
-            }
-            None => lines.push(row("relay", screen.paint(Look::Bad, "does not answer"))),
-        }
-        lines.extend(
-            sample.terminals.iter().map(|terminal| row(terminal.name, position(terminal, sample))),
-        );
-        lines
-    }
-
-    fn line(&self, sample: &Sample) -> String {
-        let relay = match &sample.lag {
-            Some(lag) => format!("relay {:.1} s behind", lag.relay.lag_seconds),
-            None => "relay does not answer".to_owned(),
-        };
-        let terminals = sample.terminals.iter().map(|terminal| {
-            let applied = terminal.applied().map_or_else(|| "?".to_owned(), |lsn| lsn.to_string());
-            format!("{} at {applied}", terminal.name)
-        });
-        let terminals: Vec<String> = terminals.collect();
-        format!(
-            "  {:>5} s  {:>6} changes/s, {}, {}",
-            self.started.elapsed().as_secs(),
-            grouped(sample.changes_per_second),
-            relay,
-            terminals.join(", ")
-        )
-    }
-}
-
-fn position(terminal: &TerminalSample, sample: &Sample) -> String {
-    let applied = terminal.applied().map_or_else(|| "?".to_owned(), |lsn| lsn.to_string());
-    let missing = sample.changes.saturating_sub(terminal.changes.unwrap_or(0));
-    let state = terminal.lag.as_ref().map_or("", |lag| lag.state.as_str());
-    format!("{applied:<12} {:>9} changes to go, {state} ({})", grouped(missing), terminal.kind)
 }

@@ -6,6 +6,7 @@ mod first_copy;
 mod load;
 mod proof;
 mod screen;
+mod show;
 mod sparkline;
 mod stage;
 mod watch;

@@ -50,8 +50,7 @@ impl Screen {
     /// A line that stays, above the block.
     pub(crate) fn say(&mut self, line: &str) {
         self.clear();
-        println!("{line}");
-        self.flush();
+        self.write(&format!("{line}\n"));
     }
 
     /// A line that stays, about something bad that is done on purpose.
@@ -69,18 +68,15 @@ impl Screen {
     /// Draws the block over the last one.
     pub(crate) fn draw(&mut self, lines: &[String]) {
         self.clear();
-        for line in lines {
-            println!("{line}");
-        }
+        self.write(&(lines.join("\n") + "\n"));
         self.drawn = lines.len();
-        self.flush();
     }
 
     /// Takes the block away.
     pub(crate) fn clear(&mut self) {
         if self.drawn > 0 {
             // Up to its first line, and all below erased (ECMA-48, CUU and ED).
-            print!("\x1b[{}A\x1b[J", self.drawn);
+            self.write(&format!("\x1b[{}A\x1b[J", self.drawn));
             self.drawn = 0;
         }
     }
@@ -100,8 +96,9 @@ impl Screen {
         self.say("");
     }
 
-    fn flush(&self) {
-        // Whoever reads may have gone: then nobody misses it.
-        let _ = std::io::stdout().flush();
+    fn write(&self, text: &str) {
+        let mut output = std::io::stdout();
+        // Whoever reads may have gone (`make demo | head`): the demo goes on and tidies up.
+        let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
     }
 }

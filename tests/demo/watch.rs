@@ -1,6 +1,6 @@
 //! Looks at master, relay and terminals.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use harness::{Lag, Lsn, TerminalLag, connect};
@@ -18,7 +18,7 @@ const COUNT: &str = "SELECT count(*) FROM pgbench_history";
 pub(crate) struct Watch {
     master: Client,
     terminal: Client,
-    last: Option<(Instant, u64)>,
+    last_lag: Option<Lag>,
 }
 
 /// One look.
@@ -26,13 +26,12 @@ pub(crate) struct Sample {
     pub(crate) master_lsn: Lsn,
     /// Changes made at the master.
     pub(crate) changes: u64,
-    pub(crate) changes_per_second: u64,
     /// `None`: the relay does not answer.
     pub(crate) lag: Option<Lag>,
     pub(crate) terminals: [TerminalSample; 2],
 }
 
-/// One terminal. Its position is what the relay knows of it.
+/// One terminal. Its position is what the relay knows of it, or knew when it last answered.
 pub(crate) struct TerminalSample {
     pub(crate) name: &'static str,
     pub(crate) kind: &'static str,
@@ -45,18 +44,21 @@ impl Watch {
     pub(crate) async fn new(stage: &Stage) -> Result<Self> {
         let (master, terminal) =
             (connect(stage.master.url()).await?, connect(stage.terminal.url()).await?);
-        Ok(Self { master, terminal, last: None })
+        Ok(Self { master, terminal, last_lag: None })
     }
 
     pub(crate) async fn sample(&mut self, stage: &Stage) -> Result<Sample> {
         let lag = tokio::time::timeout(Duration::from_secs(1), stage.relay.lag(SOURCE)).await;
         let lag = lag.ok().and_then(Result::ok);
+        if lag.is_some() {
+            self.last_lag.clone_from(&lag);
+        }
         let master =
             "SELECT pg_current_wal_insert_lsn()::text, (SELECT count(*) FROM pgbench_history)";
         let row = self.master.query_one(master, &[]).await.context("the master does not answer")?;
         let changes = changes(row.try_get(1)?);
         let terminal = |name, kind, changes| TerminalSample {
-            lag: lag.as_ref().and_then(|lag| lag.terminal(name)).cloned(),
+            lag: self.last_lag.as_ref().and_then(|lag| lag.terminal(name)).cloned(),
             name,
             kind,
             changes,
@@ -67,17 +69,8 @@ impl Watch {
             terminal(POSTGRES, "PostgreSQL", postgres),
             terminal(SQLITE, "SQLite", count_in_sqlite(stage)),
         ];
-        let changes_per_second = self.rate(changes);
         let master_lsn = row.try_get::<_, String>(0)?.parse()?;
-        Ok(Sample { master_lsn, changes, changes_per_second, lag, terminals })
-    }
-
-    fn rate(&mut self, changes: u64) -> u64 {
-        let now = Instant::now();
-        let last = self.last.replace((now, changes));
-        let Some((then, before)) = last else { return 0 };
-        let millis = u64::try_from(now.duration_since(then).as_millis()).unwrap_or(u64::MAX).max(1);
-        changes.saturating_sub(before).saturating_mul(1000) / millis
+        Ok(Sample { master_lsn, changes, lag, terminals })
     }
 }
 
@@ -95,6 +88,11 @@ impl Sample {
 }
 
 impl TerminalSample {
+    /// Changes that the master has and this terminal has not.
+    pub(crate) fn missing(&self, sample: &Sample) -> u64 {
+        sample.changes.saturating_sub(self.changes.unwrap_or(0))
+    }
+
     pub(crate) fn applied(&self) -> Option<Lsn> {
         self.lag.as_ref().and_then(|lag| lag.applied)
     }
