@@ -25,19 +25,22 @@ fn main() -> ExitCode {
     let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
         runtime.block_on(async {
             tokio::select! {
-                outcome = demo() => outcome,
-                _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+                outcome = demo() => outcome.map(|()| ExitCode::SUCCESS),
+                _ = tokio::signal::ctrl_c() => Ok(interrupted()),
             }
         })
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            harness::show_outputs();
-            eprintln!("\nThe demo did not work: {error:#}\nNothing of it is left running.");
-            ExitCode::FAILURE
-        }
-    }
+    outcome.unwrap_or_else(|error| {
+        harness::show_outputs();
+        eprintln!("\nThe demo did not work: {error:#}\nNothing of it is left running.");
+        ExitCode::FAILURE
+    })
+}
+
+fn interrupted() -> ExitCode {
+    eprintln!("\nStopped and removed.");
+    // As shells say it: 128 and the signal's number.
+    ExitCode::from(130)
 }
 
 async fn demo() -> Result<()> {

@@ -80,6 +80,9 @@ impl TableResult {
                 text.push_str(&format!("    {side} {short}\n"));
             }
         }
+        if text.is_empty() {
+            text.push_str("    equal when read again: something writes while it is compared\n");
+        }
         self.difference = Some(text);
     }
 }
