@@ -29,7 +29,7 @@ test-big: prepare
 
 bench: prepare
 	$(CARGO) build --release --workspace --bins
-	$(CARGO) bench --workspace </dev/null
+	@target/release/tailwater-bench </dev/null
 
 fmt:
 	$(CARGO) fmt --all
