@@ -3,6 +3,7 @@
 mod certificates;
 mod commands;
 mod login;
+mod speed;
 mod stream;
 mod stream_faults;
 mod tls;

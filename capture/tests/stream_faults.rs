@@ -144,3 +144,25 @@ fn a_cut_and_a_killed_backend_are_told_apart() {
         Ok(())
     });
 }
+
+/// The server cannot print it, and would say so again after every restart.
+#[test]
+fn a_value_that_the_server_cannot_print_has_a_name() {
+    test(async {
+        let cluster = Cluster::builder().without_fsync().start().await?;
+        let database = cluster.database().await?;
+        database.execute("CREATE TABLE t (id int PRIMARY KEY, b bytea)").await?;
+        let (mut reader, _feedback) =
+            open(&database, "unprintable", StreamSettings::default()).await?;
+        database
+            .execute("INSERT INTO t VALUES (1, convert_to(repeat('x', 540000000), 'UTF8'))")
+            .await?;
+        let error = loop {
+            if let Err(error) = next(&mut reader).await {
+                break error.downcast::<WalsenderError>()?;
+            }
+        };
+        assert_eq!(error.refusal(), Some(&Refusal::ValueTooLarge), "{error:?}");
+        Ok(())
+    });
+}
