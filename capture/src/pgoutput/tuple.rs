@@ -41,6 +41,11 @@ impl Tuple {
         TupleValues { columns: self.columns, bytes: &self.bytes }
     }
 
+    /// One of [`Tuple::values`] as a share of the bytes that came, not a copy.
+    pub fn share(&self, value: &[u8]) -> Bytes {
+        self.bytes.slice_ref(value)
+    }
+
     /// Length of all values as they came, in bytes.
     pub fn encoded_len(&self) -> usize {
         self.bytes.len()

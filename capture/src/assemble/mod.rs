@@ -1,0 +1,22 @@
+//! Messages of the stream become transactions, transactions become slices. Pure: what goes in and
+//! in which order decides every byte that comes out; nothing here waits, reads a clock or asks anyone.
+
+mod assembler;
+mod changes;
+mod error;
+mod history;
+mod huge;
+mod mapping;
+mod relations;
+#[cfg(test)]
+mod scripts;
+#[cfg(test)]
+mod tests;
+mod type_names;
+
+pub use self::{
+    assembler::{Assembler, AssemblerSettings, Output, StartingPoint},
+    error::AssembleError,
+    history::{HistoryError, Proof},
+    huge::PartUpload,
+};

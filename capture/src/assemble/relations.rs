@@ -1,0 +1,72 @@
+use std::{collections::HashMap, sync::Arc};
+
+use wire::{ChannelName, Lsn, Relation, RelationColumn, RelationId, ReplicaIdentity};
+
+use super::{error::AssembleError, mapping::Mapping, type_names::TypeNames};
+use crate::pgoutput;
+
+/// A table as the stream described it last.
+#[derive(Debug, Clone)]
+pub(super) struct KnownRelation {
+    pub(super) id: RelationId,
+    pub(super) relation: Arc<Relation>,
+    pub(super) channel: ChannelName,
+}
+
+/// The tables described since the connection was made: the server describes each again on a new one.
+#[derive(Debug, Default)]
+pub(super) struct Relations {
+    types: TypeNames,
+    known: HashMap<u32, KnownRelation>,
+}
+
+impl Relations {
+    pub(super) fn learn_type(&mut self, of: pgoutput::TypeName) {
+        self.types.learn(of.oid, wire::TypeName { schema: of.schema, name: of.name });
+    }
+
+    /// Takes a description; returns the definition and its channel.
+    pub(super) fn learn(&mut self, message: pgoutput::Relation, mapping: &Mapping) {
+        let relation = Relation {
+            oid: message.oid,
+            schema: message.schema,
+            name: message.name,
+            identity: identity(message.replica_identity),
+            columns: message
+                .columns
+                .into_iter()
+                .map(|column| RelationColumn {
+                    key: column.is_key,
+                    name: column.name,
+                    type_name: self.types.name(column.type_oid),
+                    type_oid: column.type_oid,
+                    type_modifier: column.type_modifier,
+                })
+                .collect(),
+        };
+        let channel = mapping.channel(relation.oid, &relation.schema, &relation.name);
+        let known = KnownRelation { id: relation.id(), relation: Arc::new(relation), channel };
+        self.known.insert(message.oid, known);
+    }
+
+    pub(super) fn get(&self, oid: u32, lsn: Lsn) -> Result<&KnownRelation, AssembleError> {
+        self.known.get(&oid).ok_or(AssembleError::UnknownRelation { oid, lsn })
+    }
+
+    /// Looks every table's channel up again, after the map changed.
+    pub(super) fn remap(&mut self, mapping: &Mapping) {
+        for known in self.known.values_mut() {
+            let of = &known.relation;
+            known.channel = mapping.channel(of.oid, &of.schema, &of.name);
+        }
+    }
+}
+
+fn identity(of: pgoutput::ReplicaIdentity) -> ReplicaIdentity {
+    match of {
+        pgoutput::ReplicaIdentity::Default => ReplicaIdentity::Default,
+        pgoutput::ReplicaIdentity::Nothing => ReplicaIdentity::Nothing,
+        pgoutput::ReplicaIdentity::Full => ReplicaIdentity::Full,
+        pgoutput::ReplicaIdentity::Index => ReplicaIdentity::Index,
+    }
+}

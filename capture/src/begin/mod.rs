@@ -1,0 +1,26 @@
+//! The start: what the master must have, the publication, the slot, and the rules that decide
+//! whether capture may go on with a log.
+
+mod check;
+mod error;
+mod finding;
+mod plan;
+mod publication;
+mod published;
+mod rules;
+mod slot;
+mod tables;
+
+pub use self::{
+    check::{CheckScope, check},
+    error::BeginError,
+    finding::Finding,
+    plan::{PublicationPlan, plan},
+    publication::{
+        Prepared, PublicationFacts, create, drop_publication, extend, our_publications, publication,
+    },
+    published::{PublishedTable, published},
+    rules::{Standing, Violation, check_slot, check_standing, same_master},
+    slot::SlotFacts,
+    tables::{Identity, TableFacts, quoted, tables},
+};

@@ -1,0 +1,68 @@
+use serde::Deserialize;
+use tokio_postgres::GenericClient;
+
+use crate::source::SqlError;
+
+/// A table whose rows a publication carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedTable {
+    pub oid: u32,
+    pub schema: String,
+    pub name: String,
+    /// Its rows live in partitions, and are carried under its own name.
+    pub partitioned: bool,
+    /// The published columns in order, generated ones left out.
+    pub columns: Vec<String>,
+    /// Only rows for which this holds are carried.
+    pub row_filter: Option<String>,
+    /// The planner's guess of its rows; 0 where there is none.
+    pub rows_guess: u64,
+}
+
+/// What `pg_publication_tables` says; the last two from 15 on.
+#[derive(Debug, Deserialize)]
+struct Listed {
+    #[serde(default)]
+    attnames: Option<Vec<String>>,
+    #[serde(default)]
+    rowfilter: Option<String>,
+}
+
+const TABLES: &str = "
+SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p', pg_catalog.to_jsonb(p)::text,
+       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+             ORDER BY a.attnum),
+       greatest(c.reltuples, 0)::float8
+FROM pg_catalog.pg_publication_tables p
+JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname
+JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+WHERE p.pubname = $1
+ORDER BY n.nspname, c.relname";
+
+/// The tables of a publication, as of the client's snapshot.
+pub async fn published(
+    client: &impl GenericClient,
+    publication: &str,
+) -> Result<Vec<PublishedTable>, SqlError> {
+    let rows = client.query(TABLES, &[&publication]).await;
+    let rows = rows.map_err(|error| SqlError::of("the master", error))?;
+    let table = |row: &tokio_postgres::Row| {
+        let listed: Listed = serde_json::from_str(row.get(4))
+            .unwrap_or(Listed { attnames: None, rowfilter: None });
+        let mut columns: Vec<String> = row.get(5);
+        if let Some(listed) = listed.attnames {
+            columns.retain(|column| listed.contains(column));
+        }
+        PublishedTable {
+            oid: row.get(0),
+            schema: row.get(1),
+            name: row.get(2),
+            partitioned: row.get(3),
+            columns,
+            row_filter: listed.rowfilter,
+            rows_guess: row.get::<_, f64>(6).clamp(0.0, 1e18).round().to_string().parse().unwrap_or(0),
+        }
+    };
+    Ok(rows.iter().map(table).collect())
+}

@@ -1,0 +1,123 @@
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::duration;
+use crate::settings::Keyless;
+
+/// Captures one PostgreSQL master's committed changes and appends them to a relay.
+#[derive(Debug, Parser)]
+#[command(name = "tailwater-capture", version, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value_t, env = "TAILWATER_LOG_FORMAT")]
+    pub(super) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(super) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Shows what is missing on the master, and the SQL that puts it right.
+    Check(CheckArgs),
+    /// Captures until it is told to stop (SIGTERM, SIGINT).
+    Run(Box<RunArgs>),
+    /// Drops the replication slot and the publication that capture made.
+    Remove(RemoveArgs),
+}
+
+/// Which master, and what things on it are called.
+#[derive(Debug, Args)]
+pub(super) struct MasterArgs {
+    /// The master database: postgres://USER@HOST:PORT/DATABASE?sslmode=…. The password may come from PGPASSWORD.
+    #[arg(long, value_name = "URL", env = "TAILWATER_SOURCE", hide_env_values = true)]
+    pub(super) source: Option<String>,
+    /// The source's name at the relay.
+    #[arg(long, env = "TAILWATER_NAME")]
+    pub(super) name: Option<String>,
+    /// The replication slot. Default: tailwater_NAME.
+    #[arg(long, env = "TAILWATER_SLOT")]
+    pub(super) slot: Option<String>,
+    /// The publication. Default: tailwater_NAME.
+    #[arg(long, env = "TAILWATER_PUBLICATION")]
+    pub(super) publication: Option<String>,
+    /// A TOML file: each flag is a key of it. Channels are given there only: [channels.NAME] tables = ["schema.table", …].
+    #[arg(long, value_name = "FILE", env = "TAILWATER_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Which tables.
+#[derive(Debug, Args)]
+pub(super) struct TableArgs {
+    /// The tables to capture: schema.table, where * stands for any characters. Default: all.
+    #[arg(long, value_name = "PATTERN,…", value_delimiter = ',', env = "TAILWATER_TABLES")]
+    pub(super) tables: Option<Vec<String>>,
+    /// What becomes of tables without a usable replica identity. Default: refuse.
+    #[arg(long, value_enum, env = "TAILWATER_KEYLESS")]
+    pub(super) keyless: Option<KeylessArg>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum KeylessArg {
+    /// Stop, with the list and the SQL.
+    Refuse,
+    /// Set them to REPLICA IDENTITY FULL.
+    Full,
+    /// Leave them out.
+    Skip,
+}
+
+impl From<KeylessArg> for Keyless {
+    fn from(arg: KeylessArg) -> Self {
+        match arg {
+            KeylessArg::Refuse => Self::Refuse,
+            KeylessArg::Full => Self::Full,
+            KeylessArg::Skip => Self::Skip,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+    #[command(flatten)]
+    pub(super) tables: TableArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+    #[command(flatten)]
+    pub(super) tables: TableArgs,
+    /// The relay, or several in the order they are tried: http://HOST:PORT.
+    #[arg(long, value_name = "URL,…", value_delimiter = ',', env = "TAILWATER_RELAY")]
+    pub(super) relay: Option<Vec<String>>,
+    /// A file with the token for the relay. Or put the token into TAILWATER_TOKEN.
+    #[arg(long, value_name = "FILE", env = "TAILWATER_TOKEN_FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// How often a commit is made where the captured tables are quiet while WAL grows. Default: 60s.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, env = "TAILWATER_HEARTBEAT_EVERY")]
+    pub(super) heartbeat_every: Option<Duration>,
+    /// How long master and relay may be out of reach at the start. Default: 30s.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, env = "TAILWATER_START_WITHIN")]
+    pub(super) start_within: Option<Duration>,
+    /// How long making the slot may wait for transactions that are open. Default: 10m.
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, env = "TAILWATER_SLOT_WITHIN")]
+    pub(super) slot_within: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RemoveArgs {
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+}

@@ -1,0 +1,41 @@
+use super::{
+    args::CheckArgs,
+    config::Config,
+    failure::Failure,
+    settings::{Common, common, tables},
+};
+use crate::{
+    begin::{CheckScope, check},
+    explain,
+    run::RunError,
+    settings::object_name,
+    walsender::Walsender,
+};
+
+/// Prints what is missing. Fails where capture could not begin.
+pub(super) async fn run(args: CheckArgs) -> Result<(), Failure> {
+    let mut config = Config::read(args.master.config.as_deref())?;
+    let Common { source, name, slot, publication } = common(args.master, &mut config)?;
+    let (tables, keyless) = tables(args.tables, &mut config)?;
+    let default = name.as_ref().map_or_else(|| "tailwater".to_owned(), object_name);
+    let (slot, publication) = (slot.unwrap_or_else(|| default.clone()), publication.unwrap_or(default));
+    let sql = source.connect_sql().await.map_err(RunError::from)?;
+    let scope = CheckScope { slot: &slot, publication: &publication, tables: &tables, keyless };
+    let findings = check(&source, &sql, &scope).await.map_err(RunError::from)?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    if findings.iter().any(|finding| finding.blocks) {
+        return Err(Failure { code: 3, text: format!("{source} is not ready to be captured: see above") });
+    }
+    // The right may be there and the way still barred (pg_hba.conf).
+    match Walsender::connect(&source).await {
+        Ok(walsender) => walsender.close().await,
+        Err(error) => {
+            let text = format!("a replication connection cannot be made: {}", explain::chain(&error));
+            return Err(Failure { code: 3, text });
+        }
+    }
+    println!("{source} is ready to be captured");
+    Ok(())
+}

@@ -1,0 +1,73 @@
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::{
+    args::{Cli, Command, LogFormat},
+    check,
+    failure::Failure,
+    remove, settings,
+};
+use crate::run;
+
+/// Reads the command line, does what it says, and returns the exit code.
+pub fn run_cli() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.log_format);
+    // Fails only where one is installed already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli.command)),
+        Err(error) => Err(Failure { code: 1, text: format!("the runtime cannot be started: {error}") }),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("tailwater-capture: {}", failure.text);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Check(args) => check::run(args).await,
+        Command::Remove(args) => remove::run(args).await,
+        Command::Run(args) => {
+            let settings = settings::settings(*args)?;
+            Ok(run::run(settings, stop_signal()?).await?)
+        }
+    }
+}
+
+fn stop_signal() -> Result<CancellationToken, Failure> {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    let listen = |kind| {
+        signal(kind).map_err(|error| Failure { code: 1, text: format!("signals cannot be caught: {error}") })
+    };
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        told.cancel();
+    });
+    Ok(stop)
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("TAILWATER_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,capture=info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => builder.with_target(false).compact().init(),
+    }
+}

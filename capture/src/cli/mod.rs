@@ -1,0 +1,12 @@
+//! The command line: flags, environment and configuration file become settings; results become exit codes.
+
+mod args;
+mod check;
+mod config;
+mod duration;
+mod failure;
+mod main;
+mod remove;
+mod settings;
+
+pub use self::main::run_cli;

@@ -1,0 +1,82 @@
+use super::{
+    args::RemoveArgs,
+    config::Config,
+    failure::Failure,
+    settings::{Common, common},
+};
+use crate::{
+    begin::{SlotFacts, drop_publication, our_publications, publication},
+    run::RunError,
+    settings::object_name,
+    source::{SqlError, SqlSession},
+};
+
+/// Drops what capture made on the master, and says what that was.
+pub(super) async fn run(args: RemoveArgs) -> Result<(), Failure> {
+    let mut config = Config::read(args.master.config.as_deref())?;
+    let Common { source, name, slot, publication } = common(args.master, &mut config)?;
+    let named = name.as_ref().map(object_name);
+    let sql = source.connect_sql().await.map_err(RunError::from)?;
+    let slots = match slot.or_else(|| named.clone()) {
+        Some(slot) => vec![slot],
+        None => our_slots(&sql).await?,
+    };
+    let publications = match publication.or(named) {
+        Some(publication) => vec![publication],
+        None => our_publications(&sql).await.map_err(RunError::from)?,
+    };
+    let mut done = 0;
+    for slot in &slots {
+        done += u32::from(remove_slot(&sql, slot).await?);
+    }
+    for publication in &publications {
+        done += u32::from(remove_publication(&sql, publication).await?);
+    }
+    if done == 0 {
+        println!("nothing to remove from {source}");
+    }
+    Ok(())
+}
+
+async fn our_slots(sql: &SqlSession) -> Result<Vec<String>, Failure> {
+    let query = "
+        SELECT slot_name::text FROM pg_catalog.pg_replication_slots
+        WHERE plugin = 'pgoutput' AND database = pg_catalog.current_database() AND slot_name LIKE 'tailwater\\_%' ORDER BY 1";
+    let rows = sql.query(query, &[]).await.map_err(|error| RunError::from(SqlError::of("the master", error)))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+async fn remove_slot(sql: &SqlSession, slot: &str) -> Result<bool, Failure> {
+    let Some(facts) = SlotFacts::read(sql, slot).await.map_err(RunError::from)? else {
+        println!("there is no replication slot '{slot}'");
+        return Ok(false);
+    };
+    if let Some(pid) = facts.active_pid {
+        let text = format!(
+            "the replication slot '{slot}' is in use by PID {pid}: stop that capture first. Nothing more was removed"
+        );
+        return Err(Failure { code: 3, text });
+    }
+    let drop = "SELECT pg_catalog.pg_drop_replication_slot($1)";
+    sql.query(drop, &[&slot]).await.map_err(|error| RunError::from(SqlError::of("the master", error)))?;
+    println!("dropped the replication slot '{slot}': the master keeps no more WAL for it");
+    Ok(true)
+}
+
+async fn remove_publication(sql: &SqlSession, name: &str) -> Result<bool, Failure> {
+    match publication(sql, name).await.map_err(RunError::from)? {
+        None => {
+            println!("there is no publication '{name}'");
+            Ok(false)
+        }
+        Some(facts) if !facts.ours => {
+            println!("left the publication '{name}' as it is: it was not made by capture");
+            Ok(false)
+        }
+        Some(_) => {
+            drop_publication(sql, name).await.map_err(RunError::from)?;
+            println!("dropped the publication '{name}'");
+            Ok(true)
+        }
+    }
+}

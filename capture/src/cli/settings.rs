@@ -1,0 +1,132 @@
+//! Flags over environment over configuration file over defaults.
+
+use std::time::Duration;
+
+use wire::{ChannelName, ChannelRule, SourceName};
+
+use super::{
+    args::{MasterArgs, RunArgs, TableArgs},
+    config::Config,
+    duration,
+    failure::Failure,
+};
+use crate::{
+    append::{RelayAddress, Token},
+    settings::{Keyless, Settings, TablePatterns, object_name},
+    source::Source,
+};
+
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
+const START_WITHIN: Duration = Duration::from_secs(30);
+const SLOT_WITHIN: Duration = Duration::from_secs(600);
+
+/// The longest name PostgreSQL keeps.
+const LONGEST_NAME: usize = 63;
+
+fn wrong(error: impl std::fmt::Display) -> Failure {
+    Failure::usage(error.to_string())
+}
+
+/// What all commands need.
+pub(super) struct Common {
+    pub(super) source: Source,
+    pub(super) name: Option<SourceName>,
+    pub(super) slot: Option<String>,
+    pub(super) publication: Option<String>,
+}
+
+pub(super) fn common(args: MasterArgs, config: &mut Config) -> Result<Common, Failure> {
+    let url = args.source.or_else(|| config.source.take()).ok_or_else(|| {
+        Failure::usage("no master is named: give --source postgres://USER@HOST:PORT/DATABASE, or TAILWATER_SOURCE")
+    })?;
+    let source = Source::from_url(&url).map_err(wrong)?;
+    let name = args.name.or_else(|| config.name.take());
+    let name = name.map(|name| SourceName::new(&name)).transpose().map_err(wrong)?;
+    let slot = args.slot.or_else(|| config.slot.take());
+    if let Some(slot) = &slot {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if !(1..=LONGEST_NAME).contains(&slot.len()) || !slot.bytes().all(plain) {
+            let text = format!("'{slot}' cannot be the name of a slot: 1 to 63 of the characters a-z 0-9 _");
+            return Err(Failure::usage(text));
+        }
+    }
+    let publication = args.publication.or_else(|| config.publication.take());
+    if publication.as_ref().is_some_and(|name| name.is_empty() || name.len() > LONGEST_NAME) {
+        return Err(Failure::usage("a publication's name has 1 to 63 bytes"));
+    }
+    Ok(Common { source, name, slot, publication })
+}
+
+pub(super) fn tables(args: TableArgs, config: &mut Config) -> Result<(TablePatterns, Keyless), Failure> {
+    let patterns = args.tables.or_else(|| config.tables.take().map(|tables| tables.list()));
+    let patterns = patterns.unwrap_or_default().into_iter().filter(|pattern| !pattern.is_empty());
+    let patterns = TablePatterns::new(patterns.collect()).map_err(wrong)?;
+    let keyless = args.keyless.or(config.keyless).map(Keyless::from).unwrap_or_default();
+    Ok((patterns, keyless))
+}
+
+/// What `run` is told.
+pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
+    let mut config = Config::read(args.master.config.as_deref())?;
+    let Common { source, name, slot, publication } = common(args.master, &mut config)?;
+    let name = name.ok_or_else(|| Failure::usage("the source has no name: give --name, e.g. --name orders"))?;
+    let (tables, keyless) = tables(args.tables, &mut config)?;
+    let relays = args.relay.or_else(|| config.relay.take().map(|relay| relay.list()));
+    let relays: Vec<RelayAddress> = relays
+        .unwrap_or_default()
+        .iter()
+        .filter(|url| !url.is_empty())
+        .map(|url| RelayAddress::parse(url))
+        .collect::<Result<_, _>>()
+        .map_err(wrong)?;
+    if relays.is_empty() {
+        return Err(Failure::usage("no relay is named: give --relay http://HOST:PORT"));
+    }
+    let time = |flag: Option<Duration>, key: Option<String>, default: Duration| match (flag, key) {
+        (Some(flag), _) => Ok(flag),
+        (None, Some(key)) => duration::parse(&key).map_err(Failure::usage),
+        (None, None) => Ok(default),
+    };
+    Ok(Settings {
+        slot: slot.unwrap_or_else(|| object_name(&name)),
+        publication: publication.unwrap_or_else(|| object_name(&name)),
+        source,
+        name,
+        relays,
+        token: token(args.token_file.or_else(|| config.token_file.take()))?,
+        tables,
+        keyless,
+        heartbeat_every: time(args.heartbeat_every, config.heartbeat_every.take(), HEARTBEAT_EVERY)?,
+        start_within: time(args.start_within, config.start_within.take(), START_WITHIN)?,
+        slot_within: time(args.slot_within, config.slot_within.take(), SLOT_WITHIN)?,
+        channels: rules(config)?,
+    })
+}
+
+fn token(file: Option<std::path::PathBuf>) -> Result<Option<Token>, Failure> {
+    if let Some(token) = std::env::var("TAILWATER_TOKEN").ok().and_then(|token| Token::new(&token)) {
+        return Ok(Some(token));
+    }
+    let Some(file) = file else { return Ok(None) };
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        Failure::usage(format!("the token file {} cannot be read: {error}", file.display()))
+    })?;
+    match Token::new(&text) {
+        Some(token) => Ok(Some(token)),
+        None => Err(Failure::usage(format!("the token file {} is empty", file.display()))),
+    }
+}
+
+/// Rules in the order of the channels' names; `default` takes what no other names, so it comes last.
+fn rules(config: Config) -> Result<Vec<ChannelRule>, Failure> {
+    let mut rules = Vec::new();
+    for (channel, of) in config.channels {
+        if channel.is_control() {
+            return Err(Failure::usage("the channel 'control' is reserved: give channels.control another name"));
+        }
+        of.tables.iter().try_for_each(|pattern| ChannelRule::check_pattern(pattern)).map_err(wrong)?;
+        rules.push(ChannelRule { channel, tables: of.tables });
+    }
+    rules.sort_by_key(|rule| rule.channel == ChannelName::default_channel());
+    Ok(rules)
+}

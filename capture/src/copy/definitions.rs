@@ -1,0 +1,49 @@
+use std::collections::BTreeSet;
+
+use tokio_postgres::{Error, Transaction};
+use wire::Definitions;
+
+use super::{tables, user_types::UsedTypes};
+
+/// All that is needed to create the tables, as of the transaction's snapshot.
+pub(super) async fn read(
+    transaction: &Transaction<'_>,
+    tables: &[u32],
+) -> Result<Definitions, Error> {
+    let oids = tables::with_ancestors(transaction, tables).await?;
+    let used = UsedTypes::read(transaction, &oids).await?;
+    let types = used.definitions(transaction).await?;
+    let tables = tables::definitions(transaction, &oids, &used).await?;
+    let of_tables = tables.iter().map(|table| &table.schema);
+    let schemas: BTreeSet<String> =
+        of_tables.chain(types.iter().map(|of| &of.schema)).cloned().collect();
+    let extensions = extensions(transaction, &oids, &used.oids()).await?;
+    Ok(Definitions { extensions, schemas: schemas.into_iter().collect(), types, tables })
+}
+
+/// Extensions on which the tables, their defaults, constraints, indexes or types depend.
+async fn extensions(
+    transaction: &Transaction<'_>,
+    tables: &[u32],
+    types: &[u32],
+) -> Result<Vec<String>, Error> {
+    let query = "
+        WITH object(classid, objid) AS (
+            SELECT 'pg_catalog.pg_class'::regclass, t FROM pg_catalog.unnest($1::oid[]) t
+          UNION SELECT 'pg_catalog.pg_class'::regclass, indexrelid FROM pg_catalog.pg_index WHERE indrelid = ANY($1)
+          UNION SELECT 'pg_catalog.pg_attrdef'::regclass, oid FROM pg_catalog.pg_attrdef WHERE adrelid = ANY($1)
+          UNION SELECT 'pg_catalog.pg_constraint'::regclass, oid FROM pg_catalog.pg_constraint WHERE conrelid = ANY($1)
+          UNION SELECT 'pg_catalog.pg_type'::regclass, t FROM pg_catalog.unnest($2::oid[]) t
+        ), depended(classid, objid) AS (
+            SELECT classid::oid, objid FROM object
+          UNION
+            SELECT d.refclassid, d.refobjid FROM object o
+            JOIN pg_catalog.pg_depend d ON d.classid = o.classid::oid AND d.objid = o.objid
+        )
+        SELECT DISTINCT e.extname::text FROM depended o
+        JOIN pg_catalog.pg_depend d ON d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e'
+        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+        ORDER BY 1";
+    let rows = transaction.query(query, &[&tables, &types]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

@@ -1,0 +1,48 @@
+use std::time::Duration;
+
+use crate::{
+    begin::{PublishedTable, quoted},
+    source::{Source, SqlError, SqlSession},
+};
+
+/// Taken on the master by whoever makes a source's first copy; the second number is the slot's.
+const LOCK_CLASS: i32 = 0x7477_6372;
+const RETRY_EVERY: Duration = Duration::from_secs(2);
+
+/// A connection that keeps others from copying the same source, and the tables from being altered
+/// while they are copied. Both end with it.
+pub struct Hold {
+    sql: SqlSession,
+}
+
+impl Hold {
+    /// Waits until no other capture copies for this slot. `waiting` is called once if it has to.
+    pub async fn take(source: &Source, slot: &str, mut waiting: impl FnMut()) -> Result<Self, SqlError> {
+        let sql = source.connect_sql().await?;
+        let mut said = false;
+        loop {
+            let query = "SELECT pg_catalog.pg_try_advisory_lock($1, pg_catalog.hashtext($2))";
+            let row = sql.query_one(query, &[&LOCK_CLASS, &slot]).await;
+            if row.map_err(|error| SqlError::of("the master", error))?.get(0) {
+                return Ok(Self { sql });
+            }
+            if !said {
+                waiting();
+                said = true;
+            }
+            tokio::time::sleep(RETRY_EVERY).await;
+        }
+    }
+
+    /// Locks the tables against ALTER, TRUNCATE and DROP, not against reading and writing.
+    pub async fn tables(&self, tables: &[PublishedTable]) -> Result<(), SqlError> {
+        let of = |error| SqlError::of("the master", error);
+        self.sql.batch_execute("BEGIN; SET LOCAL lock_timeout = '60s'").await.map_err(of)?;
+        for some in tables.chunks(200) {
+            let names: Vec<String> = some.iter().map(|t| quoted(&t.schema, &t.name)).collect();
+            let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
+            self.sql.batch_execute(&lock).await.map_err(of)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,18 @@
+//! The first copy: the tables' definitions and all their rows, as of the slot's position.
+
+mod definitions;
+mod error;
+mod hold;
+mod packer;
+mod progress;
+mod rows;
+mod snapshot;
+mod tables;
+mod user_types;
+
+pub use self::{
+    error::CopyError,
+    hold::Hold,
+    packer::{Packed, RowPacker},
+    snapshot::{CopyPlan, gather, post},
+};

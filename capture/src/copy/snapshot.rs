@@ -1,0 +1,121 @@
+use std::sync::Arc;
+
+use tokio_postgres::{IsolationLevel, Transaction};
+use wire::{
+    ChannelHashes, ChannelMap, ChannelRule, Lineage, Lsn, Snapshot, SnapshotTable, SourceName,
+};
+
+use super::{
+    definitions, error::CopyError, packer::TableLabel, progress::Progress, rows::copy_table,
+};
+use crate::{
+    append::{Patience, Pipeline, PipelineLimits, Relay, RelayError, Remedy},
+    begin::{PublishedTable, published},
+    channels::{NamedTable, first_map},
+    explain,
+    source::{Source, SqlError},
+};
+
+/// What to copy, and as what.
+#[derive(Debug, Clone)]
+pub struct CopyPlan<'a> {
+    pub source: &'a Source,
+    pub name: &'a SourceName,
+    pub publication: &'a str,
+    pub rules: &'a [ChannelRule],
+    pub lineage: Lineage,
+    pub session: u64,
+    /// The slot's consistent point.
+    pub lsn: Lsn,
+    /// The snapshot that the slot's making exported.
+    pub snapshot: &'a str,
+}
+
+/// Copies all published tables as of the exported snapshot to the relay.
+pub async fn gather(plan: &CopyPlan<'_>, relay: Arc<Relay>) -> Result<Snapshot, CopyError> {
+    let of = |error| SqlError::of("the master", error);
+    let mut sql = plan.source.connect_sql().await?;
+    let builder = sql.client_mut().build_transaction();
+    let builder = builder.isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let transaction = builder.start().await.map_err(of)?;
+    let snapshot = postgres_protocol::escape::escape_literal(plan.snapshot);
+    // Row security that hides rows must fail, not copy less.
+    let begin = format!("SET TRANSACTION SNAPSHOT {snapshot}; SET LOCAL row_security = off");
+    transaction.batch_execute(&begin).await.map_err(of)?;
+
+    let tables = published(&transaction, plan.publication).await?;
+    let snapshot = copy_tables(plan, &transaction, &tables, relay).await?;
+    transaction.rollback().await.map_err(of)?;
+    Ok(snapshot)
+}
+
+async fn copy_tables(
+    plan: &CopyPlan<'_>,
+    transaction: &Transaction<'_>,
+    tables: &[PublishedTable],
+    relay: Arc<Relay>,
+) -> Result<Snapshot, CopyError> {
+    let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
+    let definitions = definitions::read(transaction, &oids).await;
+    let definitions = definitions.map_err(|error| SqlError::of("the master", error))?;
+    let named = definitions.tables.iter().map(|table| NamedTable {
+        oid: table.oid,
+        schema: &table.schema,
+        name: &table.name,
+    });
+    let channel_map = first_map(plan.rules.to_vec(), named);
+    let copied = copy_rows(plan, transaction, tables, &channel_map, relay).await?;
+    Ok(Snapshot {
+        lineage: plan.lineage,
+        lsn: plan.lsn,
+        hashes: ChannelHashes::default(),
+        channel_map,
+        definitions,
+        tables: copied,
+        created_at: jiff::Timestamp::now().to_string(),
+    })
+}
+
+async fn copy_rows(
+    plan: &CopyPlan<'_>,
+    transaction: &Transaction<'_>,
+    tables: &[PublishedTable],
+    map: &ChannelMap,
+    relay: Arc<Relay>,
+) -> Result<Vec<SnapshotTable>, CopyError> {
+    let mut pipeline = Pipeline::new(relay, plan.session, plan.lsn, PipelineLimits::default());
+    let rows_guess = tables.iter().map(|table| table.rows_guess).sum();
+    let mut progress = Progress::new(tables.len(), rows_guess);
+    let mut copied = Vec::with_capacity(tables.len());
+    for table in tables {
+        progress.table(&format!("{}.{}", table.schema, table.name));
+        progress.show();
+        let label = TableLabel {
+            source: plan.name.clone(),
+            lineage: plan.lineage,
+            channel: map.channel(table.oid, &table.schema, &table.name),
+            lsn: plan.lsn,
+            oid: table.oid,
+        };
+        copied.push(copy_table(transaction, table, label, &mut pipeline, &mut progress).await?);
+    }
+    while !pipeline.is_empty() {
+        pipeline.next().await?;
+    }
+    progress.end();
+    Ok(copied)
+}
+
+/// Posts the snapshot's list, all objects being there: with it the log begins.
+pub async fn post(relay: &Relay, session: u64, snapshot: &Snapshot) -> Result<(), RelayError> {
+    let mut patience = Patience::default();
+    loop {
+        match relay.snapshot(session, snapshot).await {
+            Err(error) if error.remedy() == Remedy::Again => {
+                tracing::warn!("{}; trying again", explain::chain(&error));
+                tokio::time::sleep(patience.pause()).await;
+            }
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The first start: publication, slot, and the copy of what the tables hold already.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout};
+use wire::{CaptureState, Lineage, ProblemKind, Snapshot};
+
+use super::{
+    attempt::{Context, Ended, Master},
+    error::RunError,
+    session,
+};
+use crate::{
+    append::{Relay, RelayError},
+    begin::{
+        BeginError, CheckScope, Identity, SlotFacts, Violation, check, create, drop_publication,
+        plan, publication, published, same_master, tables,
+    },
+    copy::{CopyPlan, Hold, gather, post},
+    settings::{Keyless, Settings},
+    source::SqlSession,
+    walsender::{CreatedSlot, SlotSnapshot, Walsender, WalsenderError},
+};
+
+/// How often it is said whom the slot's making waits for.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+/// How long dropping a slot that is not needed may take.
+const DROP_WITHIN: Duration = Duration::from_secs(10);
+
+/// There is no slot yet.
+pub(super) async fn begin(context: &Context<'_>, master: Master) -> Result<Ended, RunError> {
+    let ready = tokio::select! {
+        ready = make_ready(context, master) => ready?,
+        () = context.stop.cancelled() => return Ok(Ended::Stopped),
+    };
+    let Some(Ready { hold, walsender, created, relay, lineage, session }) = ready else {
+        return Ok(Ended::Again);
+    };
+    let settings = context.settings;
+    context.board.state(CaptureState::Copying, None);
+    let plan = CopyPlan {
+        source: &settings.source,
+        name: &settings.name,
+        publication: &settings.publication,
+        rules: &settings.channels,
+        lineage,
+        session,
+        lsn: created.consistent_point,
+        snapshot: created.snapshot.as_deref().unwrap_or_default(),
+    };
+    let gathered = gathered_or_dropped(context, &plan, relay.clone(), walsender).await?;
+    drop(hold);
+    let Some(snapshot) = gathered else { return Ok(Ended::Stopped) };
+    // From here on the log may have begun, so the slot must stay whatever happens.
+    tokio::select! {
+        posted = post(&relay, session, &snapshot) => posted?,
+        () = context.stop.cancelled() => return Ok(Ended::Stopped),
+    }
+    Ok(Ended::Again)
+}
+
+/// A slot just made, and a relay that waits for its snapshot.
+struct Ready {
+    /// Until the copy is done no other capture makes one, and no table changes its shape.
+    hold: Hold,
+    /// Exports the snapshot, as long as nothing is asked of it.
+    walsender: Walsender,
+    created: CreatedSlot,
+    relay: Arc<Relay>,
+    lineage: Lineage,
+    session: u64,
+}
+
+/// Everything before the copy; nothing where another capture was quicker.
+async fn make_ready(context: &Context<'_>, master: Master) -> Result<Option<Ready>, RunError> {
+    let Context { settings, relays, board, .. } = context;
+    let Master { mut sql, mut walsender, facts } = master;
+    let hold = Hold::take(&settings.source, &settings.slot, || {
+        board.state(CaptureState::WaitingForSlot, None);
+        tracing::info!("another capture makes the first copy for the slot '{}': waiting", settings.slot);
+    });
+    let hold = hold.await?;
+    if SlotFacts::read(&sql, &settings.slot).await?.is_some() {
+        return Ok(None);
+    }
+    let (_, answer) = session::open(relays, &facts, false).await?;
+    if let Some(then) = &answer.facts {
+        same_master(&facts, then).map_err(BeginError::from)?;
+    }
+    if let Some(head) = answer.head {
+        let slot = settings.slot.clone();
+        return Err(BeginError::from(Violation::SlotMissing { slot, head }).into());
+    }
+    prepare(&mut sql, settings).await?;
+    let (relay, answer) = session::open(relays, &facts, true).await?;
+    let (session, lineage) = (answer.session, answer.lineage);
+    let lineage = lineage.ok_or_else(|| no_lineage(&relay))?;
+    board.session(relay.clone(), session);
+    let carried = published(&*sql, &settings.publication).await?;
+    hold.tables(&carried).await.map_err(|source| BeginError::Lock { source: Box::new(source) })?;
+    let created = create_slot(&mut walsender, &sql, settings).await?;
+    tracing::info!(
+        "made the replication slot '{}' at {}; copying {} tables",
+        settings.slot,
+        created.consistent_point,
+        carried.len()
+    );
+    Ok(Some(Ready { hold, walsender, created, relay, lineage, session }))
+}
+
+/// Copies; where that fails or is to stop, the slot is of no use and goes, so that the master keeps
+/// no WAL for it.
+async fn gathered_or_dropped(
+    context: &Context<'_>,
+    plan: &CopyPlan<'_>,
+    relay: Arc<Relay>,
+    mut walsender: Walsender,
+) -> Result<Option<Snapshot>, RunError> {
+    let gathered = tokio::select! {
+        gathered = gather(plan, relay) => gathered.map(Some),
+        () = context.stop.cancelled() => Ok(None),
+    };
+    if !matches!(gathered, Ok(Some(_))) {
+        let slot = &context.settings.slot;
+        match timeout(DROP_WITHIN, walsender.drop_slot(slot)).await {
+            Ok(Ok(())) => tracing::info!("the first copy did not end: dropped the replication slot '{slot}' again"),
+            _ => tracing::warn!("the first copy did not end, and the replication slot '{slot}' is still there: the next start drops it"),
+        }
+    }
+    Ok(gathered?)
+}
+
+/// What must be there before the slot: nothing missing on the master, and the publication.
+async fn prepare(sql: &mut SqlSession, settings: &Settings) -> Result<(), BeginError> {
+    let facts = tables(sql).await?;
+    let plan = plan(&facts, &settings.tables, settings.keyless);
+    let existing = publication(sql, &settings.publication).await?;
+    if existing.as_ref().is_none_or(|existing| existing.ours) && !plan.keyless.is_empty() {
+        return Err(BeginError::Keyless(plan.keyless));
+    }
+    let scope = CheckScope {
+        slot: &settings.slot,
+        publication: &settings.publication,
+        tables: &settings.tables,
+        keyless: Keyless::Skip,
+    };
+    let (missing, notes): (Vec<_>, Vec<_>) =
+        check(&settings.source, sql, &scope).await?.into_iter().partition(|finding| finding.blocks);
+    notes.iter().for_each(|note| tracing::info!("{note}"));
+    if !missing.is_empty() {
+        return Err(BeginError::NotReady(missing));
+    }
+    for table in &plan.left_out {
+        tracing::warn!("left out: {}.{}, because {}", table.schema, table.name, table.identity.reason());
+    }
+    match existing {
+        Some(existing) if !existing.ours => {
+            tracing::info!("using the publication '{}' as it is", settings.publication);
+            let carried = published(&**sql, &settings.publication).await?;
+            let updates = !existing.leaves_out.contains(&"update") || !existing.leaves_out.contains(&"delete");
+            let keyless = facts.into_iter().filter(|table| {
+                updates && table.identity != Identity::Usable && carried.iter().any(|t| t.oid == table.oid)
+            });
+            let keyless: Vec<_> = keyless.collect();
+            if keyless.is_empty() { Ok(()) } else { Err(BeginError::Keyless(keyless)) }
+        }
+        // No slot follows it yet: made anew, it has the tables of today.
+        Some(_) => {
+            drop_publication(sql, &settings.publication).await?;
+            create(sql, settings, &plan).await
+        }
+        None => create(sql, settings, &plan).await,
+    }
+}
+
+/// Makes the slot, saying whom that waits for.
+async fn create_slot(
+    walsender: &mut Walsender,
+    sql: &SqlSession,
+    settings: &Settings,
+) -> Result<CreatedSlot, RunError> {
+    let backend = walsender.process_id();
+    let began = Instant::now();
+    let mut whom = String::new();
+    let created = {
+        let mut create = std::pin::pin!(walsender.create_slot(&settings.slot, SlotSnapshot::Export));
+        loop {
+            tokio::select! {
+                created = &mut create => break Some(created),
+                () = sleep(SAY_EVERY) => {
+                    whom = blockers(sql, backend).await?;
+                    tracing::info!("making the replication slot waits for transactions that are open: {whom}");
+                }
+            }
+            if began.elapsed() >= settings.slot_within {
+                break None;
+            }
+        }
+    };
+    match created {
+        Some(created) => Ok(created?),
+        None => {
+            // The half-made slot goes with its backend, which waits in a lock and does not notice that we left.
+            let end = "SELECT pg_catalog.pg_terminate_backend($1)";
+            let backend = i32::try_from(backend).unwrap_or(0);
+            let _ = sql.query(end, &[&backend]).await;
+            Err(BeginError::SlotWait { after: began.elapsed(), whom }.into())
+        }
+    }
+}
+
+async fn blockers(sql: &SqlSession, backend: u32) -> Result<String, RunError> {
+    let query = "
+        SELECT coalesce(string_agg(pg_catalog.format('PID %s (%s, %s, open since %s, %s): %s', a.pid, a.usename,
+                   coalesce(nullif(a.application_name, ''), 'unnamed application'), a.xact_start::timestamp(0), a.state,
+                   left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 60)), '; '),
+                 (SELECT 'prepared transactions ' || string_agg(gid, ', ') FROM pg_catalog.pg_prepared_xacts),
+                 'not known')
+        FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY(pg_catalog.pg_blocking_pids($1))";
+    let backend = i32::try_from(backend).unwrap_or(0);
+    let row = sql.query_one(query, &[&backend]).await;
+    let row = row.map_err(|error| crate::source::SqlError::of("the master", error))?;
+    Ok(row.get(0))
+}
+
+fn no_lineage(relay: &Relay) -> RelayError {
+    let detail = "it opened a session without a lineage: it is of another version";
+    let problem = Box::new(wire::Problem::new(ProblemKind::Internal, detail));
+    RelayError::Refused { url: relay.address().to_string(), doing: "the session", problem }
+}
+
+/// Drops the slot of a first copy that was interrupted.
+pub(super) async fn drop_slot(settings: &Settings) -> Result<(), WalsenderError> {
+    let mut walsender = Walsender::connect(&settings.source).await?;
+    walsender.drop_slot(&settings.slot).await?;
+    walsender.close().await;
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! `run`: one short loop drives it all, and begins again where a connection broke.
+
+mod attempt;
+mod board;
+mod error;
+mod first;
+mod pulse;
+mod report;
+mod resume;
+mod runner;
+mod session;
+mod stream;
+
+pub use self::{error::RunError, runner::run};

@@ -1,0 +1,206 @@
+//! The SQL side of a running capture: where the master is, how the slot is, and heartbeats.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::json;
+use tokio::{
+    sync::Notify,
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
+use wire::{CONTROL_PREFIX, ControlRecord, Lsn};
+
+use super::board::Board;
+use crate::{
+    begin::{SlotFacts, published},
+    explain,
+    source::{Refusal, Source, SqlError, SqlSession},
+};
+
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The publication is looked at every so many looks.
+const PUBLICATION_EVERY: u32 = 8;
+
+/// What a running capture asks of the master by SQL, from a task of its own: none of it may hold up
+/// the stream.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    heartbeat_wanted: Notify,
+    view: std::sync::Mutex<View>,
+}
+
+/// What was seen last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct View {
+    /// How far the master's WAL is flushed.
+    pub(super) position: Lsn,
+    /// The role may not write messages, so that no heartbeat can be had.
+    pub(super) mute: bool,
+    /// The publication no longer carries what it carried.
+    pub(super) publication: Option<String>,
+}
+
+/// What to look at.
+#[derive(Debug, Clone)]
+pub(super) struct Patient {
+    pub(super) source: Source,
+    pub(super) slot: String,
+    pub(super) publication: String,
+    /// Tables of the log by OID: each is to be published for as long as it exists.
+    pub(super) tables: Vec<u32>,
+}
+
+impl Pulse {
+    pub(super) fn start(patient: Patient, board: Board) -> Self {
+        let shared = Arc::new(Shared::default());
+        let task = tokio::spawn(watch(patient, board, shared.clone()));
+        Self { shared, task }
+    }
+
+    /// Asks for a heartbeat: a commit that the stream will bring.
+    pub(super) fn beat(&self) {
+        self.shared.heartbeat_wanted.notify_one();
+    }
+
+    pub(super) fn view(&self) -> View {
+        self.shared.lock().clone()
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+async fn watch(patient: Patient, board: Board, shared: Arc<Shared>) {
+    let mut looks = interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sql = None;
+    let mut count: u32 = 0;
+    loop {
+        let beat = tokio::select! {
+            _ = looks.tick() => false,
+            () = shared.heartbeat_wanted.notified() => true,
+        };
+        let done = async {
+            let sql = connected(&mut sql, &patient.source).await?;
+            if beat {
+                heartbeat(sql, &shared).await
+            } else {
+                look(sql, &patient, &board, &shared, count.is_multiple_of(PUBLICATION_EVERY)).await
+            }
+        };
+        if let Err(error) = done.await {
+            // The stream itself shows whether the master is there.
+            tracing::debug!("{}", explain::chain(&error));
+            sql = None;
+        }
+        count = count.wrapping_add(u32::from(!beat));
+    }
+}
+
+async fn connected<'a>(
+    sql: &'a mut Option<SqlSession>,
+    source: &Source,
+) -> Result<&'a SqlSession, SqlError> {
+    match sql {
+        Some(sql) => Ok(sql),
+        none => Ok(none.insert(source.connect_sql().await?)),
+    }
+}
+
+async fn look(
+    sql: &SqlSession,
+    patient: &Patient,
+    board: &Board,
+    shared: &Shared,
+    publication: bool,
+) -> Result<(), SqlError> {
+    let position = position(sql).await?;
+    let slot = SlotFacts::read(sql, &patient.slot).await?;
+    let restart = slot.as_ref().and_then(|slot| slot.restart_lsn);
+    board.master(position, restart.map(|restart| position.bytes_since(restart)));
+    let change = if publication { Some(publication_change(sql, patient).await?) } else { None };
+    let mut view = shared.lock();
+    view.position = position;
+    if let Some(change) = change {
+        if change.is_some() && change != view.publication {
+            tracing::warn!("{}", change.as_deref().unwrap_or_default());
+        }
+        view.publication = change;
+    }
+    Ok(())
+}
+
+/// How far the master's WAL is flushed: what the stream can have.
+pub(super) async fn position(sql: &SqlSession) -> Result<Lsn, SqlError> {
+    let row = sql.query_one("SELECT pg_catalog.pg_current_wal_flush_lsn()::text", &[]).await;
+    let row = row.map_err(|error| SqlError::of("the master", error))?;
+    Ok(row.get::<_, &str>(0).parse().unwrap_or(Lsn::ZERO))
+}
+
+async fn publication_change(sql: &SqlSession, patient: &Patient) -> Result<Option<String>, SqlError> {
+    let carried = published(&**sql, &patient.publication).await?;
+    let missing: Vec<u32> = patient
+        .tables
+        .iter()
+        .copied()
+        .filter(|oid| !carried.iter().any(|table| table.oid == *oid))
+        .collect();
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let query = "
+        SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid = ANY($1) AND c.relkind = 'r' AND c.relpersistence = 'p' ORDER BY 1";
+    let rows = sql.query(query, &[&missing]).await;
+    let rows = rows.map_err(|error| SqlError::of("the master", error))?;
+    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    Ok((!names.is_empty()).then(|| {
+        format!(
+            "the publication '{}' no longer carries {}: their changes do not reach the terminals. Put them back with ALTER \
+             PUBLICATION … ADD TABLE; what changed meanwhile is missing at the terminals",
+            patient.publication,
+            names.join(", ")
+        )
+    }))
+}
+
+async fn heartbeat(sql: &SqlSession, shared: &Shared) -> Result<(), SqlError> {
+    match emit(sql, &ControlRecord::Heartbeat).await {
+        Err(error) if error.refusal() == Some(&Refusal::NoRights) => {
+            if !std::mem::replace(&mut shared.lock().mute, true) {
+                tracing::warn!(
+                    "{}; no heartbeat can be written, so while the captured tables are quiet nothing proves that the master \
+                     is the same after a restart (state 'unproved'). GRANT EXECUTE ON FUNCTION \
+                     pg_logical_emit_message(bool, text, text) to the role helps",
+                    explain::chain(&error)
+                );
+            }
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Writes a record of capture's own into the WAL.
+pub(super) async fn emit(sql: &SqlSession, record: &ControlRecord) -> Result<(), SqlError> {
+    let content = json!(record).to_string();
+    let query = "SELECT pg_catalog.pg_logical_emit_message(true, $1::text, $2::text)::text";
+    let done = sql.query(query, &[&CONTROL_PREFIX, &content]).await;
+    done.map(drop).map_err(|error| SqlError::of("the master", error))
+}

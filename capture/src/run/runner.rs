@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    attempt::{Context, Ended, attempt},
+    board::Board,
+    error::{Fate, RunError},
+    report::{last_word, report},
+    session,
+};
+use crate::{append::Patience, explain, settings::Settings};
+
+/// So often the same doubtful failure is met before it counts as final.
+const DOUBTS: u32 = 5;
+/// An attempt that lasted this long was a step forward.
+const STEADY: Duration = Duration::from_secs(60);
+
+/// Captures until `stop`, over broken connections, restarts of master and relay, and whatever else
+/// passes by itself. Returns early only for what needs the operator.
+pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
+    let relays = session::relays(&settings)?;
+    let board = Board::new();
+    let fallback = relays.first().cloned();
+    let reporter = tokio::spawn(report(board.clone(), settings.slot.clone(), fallback.clone()));
+    let context = Context { settings: &settings, relays: &relays, board: &board, stop: &stop };
+    let result = keep_going(&context).await;
+    reporter.abort();
+    if let Err(error) = &result {
+        board.state(error.state(), Some(explain::chain(error)));
+        last_word(&board, &settings.slot, fallback.as_ref()).await;
+    }
+    result
+}
+
+async fn keep_going(context: &Context<'_>) -> Result<(), RunError> {
+    let within = context.settings.start_within;
+    let began = Instant::now();
+    let mut patience = Patience::default();
+    let mut started = false;
+    let mut doubts = 0;
+    loop {
+        let attempted = Instant::now();
+        let error = match attempt(context).await {
+            Ok(Ended::Stopped) => return Ok(()),
+            Ok(Ended::Again) => {
+                started = true;
+                continue;
+            }
+            Err(error) => error,
+        };
+        started |= context.board.now().relay.is_some();
+        if attempted.elapsed() >= STEADY {
+            patience.reset();
+            doubts = 0;
+        }
+        doubts += u32::from(error.fate() == Fate::Doubtful);
+        match error.fate() {
+            Fate::Stop => return Err(error),
+            Fate::Doubtful if doubts >= DOUBTS => {
+                return Err(RunError::GivenUp { times: doubts, source: Box::new(error) });
+            }
+            _ if !started && began.elapsed() >= within => {
+                return Err(RunError::NotInTime { within, source: Box::new(error) });
+            }
+            _ => tracing::warn!("{}; trying again", explain::chain(&error)),
+        }
+        context.board.state(wire::CaptureState::Starting, Some(explain::chain(&error)));
+        tokio::select! {
+            () = sleep(patience.pause()) => {}
+            () = context.stop.cancelled() => return Ok(()),
+        }
+    }
+}

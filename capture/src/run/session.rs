@@ -1,0 +1,67 @@
+use std::sync::Arc;
+
+use wire::{Facts, SessionAnswer, SessionRequest};
+
+use crate::{
+    append::{Relay, RelayError, Remedy},
+    explain,
+    settings::Settings,
+    source::{SqlError, SqlSession},
+    walsender::Identity,
+};
+
+/// A client for each relay, in the order they are tried.
+pub(super) fn relays(settings: &Settings) -> Result<Vec<Arc<Relay>>, RelayError> {
+    let client = |address: &crate::append::RelayAddress| {
+        let relay = Relay::new(address.clone(), settings.name.clone(), settings.token.clone())?;
+        Ok(Arc::new(relay))
+    };
+    settings.relays.iter().map(client).collect()
+}
+
+/// Opens a session at the first relay that can be reached.
+pub(super) async fn open(
+    relays: &[Arc<Relay>],
+    facts: &Facts,
+    begin: bool,
+) -> Result<(Arc<Relay>, SessionAnswer), RelayError> {
+    let request = SessionRequest { facts: facts.clone(), begin };
+    let mut last = None;
+    for relay in relays {
+        match relay.session(&request).await {
+            Ok(answer) => return Ok((relay.clone(), answer)),
+            Err(error) if error.remedy() == Remedy::Again => {
+                if relays.len() > 1 {
+                    tracing::warn!("{}; trying the next relay", explain::chain(&error));
+                }
+                last = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    // There is at least one relay, see the command line.
+    Err(last.unwrap_or_else(|| unreachable_relay()))
+}
+
+fn unreachable_relay() -> RelayError {
+    let problem = wire::Problem::new(wire::ProblemKind::Unavailable, "no relay is configured");
+    RelayError::Refused { url: String::new(), doing: "the session", problem: Box::new(problem) }
+}
+
+/// What the relay keeps of the master beside the log.
+pub(super) async fn facts(
+    sql: &SqlSession,
+    identity: &Identity,
+    slot: &str,
+) -> Result<Facts, SqlError> {
+    let query = "SELECT oid, datname::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
+    let row = sql.query_one(query, &[]).await;
+    let row = row.map_err(|error| SqlError::of("the master", error))?;
+    Ok(Facts {
+        system_identifier: identity.system_identifier.to_string(),
+        database_oid: row.get(0),
+        database: row.get(1),
+        timeline: identity.timeline,
+        slot: slot.to_owned(),
+    })
+}
