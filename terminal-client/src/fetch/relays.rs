@@ -1,0 +1,168 @@
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+use wire::SourceName;
+
+use super::{
+    address::RelayAddress, endpoint::Endpoint, error::FetchError, failure::Failure,
+    rotation::Rotation, settings::FetchSettings, token::Token,
+};
+
+/// Something that any relay of the list can be asked.
+pub(super) trait Question: Sync {
+    /// What it is answered with.
+    type Answer: Send;
+
+    /// Asks one relay once.
+    fn ask(
+        &self,
+        endpoint: &Endpoint,
+    ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+}
+
+/// The relays of one source, in order of preference. One is in use; where it fails, the next takes
+/// its place, and the preferred one is tried again after a while. Every request may be dropped at
+/// any await.
+#[derive(Debug)]
+pub struct Relays {
+    endpoints: Vec<Endpoint>,
+    rotation: Mutex<Rotation>,
+    settings: Arc<FetchSettings>,
+}
+
+impl Relays {
+    /// The relays at these addresses, at least one.
+    pub fn new(
+        addresses: Vec<RelayAddress>,
+        source: &SourceName,
+        token: Option<&Token>,
+        settings: FetchSettings,
+    ) -> Result<Self, FetchError> {
+        let settings = Arc::new(settings);
+        let endpoints = Endpoint::all(addresses, source, token, &settings)?;
+        let rotation = Mutex::new(Rotation::new(endpoints.len(), settings.prefer_again));
+        Ok(Self { endpoints, rotation, settings })
+    }
+
+    /// The address of the relay in use.
+    pub fn in_use(&self) -> String {
+        let in_use = self.rotation().in_use();
+        self.endpoints
+            .get(in_use)
+            .map(|endpoint| endpoint.address().to_string())
+            .unwrap_or_default()
+    }
+
+    /// Leaves the relay in use alone for a while, where there is another: what it gave was damaged.
+    pub fn distrust(&self) {
+        let in_use = self.rotation().in_use();
+        self.distrust_relay(in_use);
+    }
+
+    pub(super) fn distrust_relay(&self, relay: usize) {
+        if self.endpoints.len() > 1 {
+            self.rotation().hold(relay, Instant::now(), self.settings.distrust);
+        }
+    }
+
+    pub(super) fn settings(&self) -> &FetchSettings {
+        &self.settings
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    pub(super) fn endpoint(&self, relay: usize) -> Option<&Endpoint> {
+        self.endpoints.get(relay)
+    }
+
+    /// Asks until a relay answers, round after round, for as long as `patience` lasts. Gives the
+    /// relay's number with its answer. What all relays refuse is not asked again.
+    pub(super) async fn ask<Q: Question>(
+        &self,
+        question: &Q,
+        patience: Duration,
+    ) -> Result<(usize, Q::Answer), FetchError> {
+        let begun = Instant::now();
+        let mut pauses = self.settings.pauses();
+        let mut failures: Vec<Failure> = Vec::new();
+        loop {
+            let order = self.rotation().round(Instant::now());
+            let asked = !order.is_empty();
+            match self.round(question, order).await {
+                Ok(found) => return Ok(found),
+                Err(round) if asked => {
+                    if failures.is_empty() {
+                        round.iter().for_each(|failure| tracing::warn!("{failure}"));
+                    }
+                    failures = round;
+                }
+                Err(_) => {}
+            }
+            if let Some(error) = self.decided(&failures) {
+                return Err(error);
+            }
+            let (now, tried_for) = (Instant::now(), begun.elapsed());
+            let free = self.rotation().next_free(now).map_or(Duration::ZERO, |at| at - now);
+            let pause = pauses.next().unwrap_or_default().max(free);
+            let lasting = !failures.is_empty() && failures.iter().all(Failure::is_lasting);
+            if lasting || tried_for.saturating_add(pause) > patience {
+                return Err(FetchError::Unreachable { failures, tried_for });
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// Asks each relay of `order` once.
+    async fn round<Q: Question>(
+        &self,
+        question: &Q,
+        order: Vec<usize>,
+    ) -> Result<(usize, Q::Answer), Vec<Failure>> {
+        let mut failures: Vec<Failure> = Vec::new();
+        for relay in order {
+            let Some(endpoint) = self.endpoints.get(relay) else { continue };
+            match question.ask(endpoint).await {
+                Ok(answer) => {
+                    if self.rotation().worked(relay, Instant::now()) {
+                        failures.iter().for_each(|failure| tracing::warn!("{failure}"));
+                        tracing::info!("using the relay at {}", endpoint.address());
+                    }
+                    return Ok((relay, answer));
+                }
+                Err(failure) => {
+                    tracing::debug!("{failure}");
+                    if let Some(hold) = failure.retry_after {
+                        let hold = hold.min(self.settings.longest_retry_after);
+                        self.rotation().hold(relay, Instant::now(), hold);
+                    }
+                    failures.push(failure);
+                }
+            }
+        }
+        Err(failures)
+    }
+
+    /// What no repetition changes: all relays refuse, or one of them is only behind.
+    fn decided(&self, failures: &[Failure]) -> Option<FetchError> {
+        if let Some(behind) = failures.iter().find(|failure| failure.is_behind()) {
+            return Some(FetchError::Behind {
+                relay: behind.relay.clone(),
+                head: behind.problem().and_then(|problem| problem.head),
+                detail: behind.kind.to_string(),
+            });
+        }
+        let all_refuse =
+            failures.len() == self.endpoints.len() && failures.iter().all(Failure::is_refusal);
+        failures.first().filter(|_| all_refuse).and_then(FetchError::refused)
+    }
+
+    fn rotation(&self) -> MutexGuard<'_, Rotation> {
+        self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
