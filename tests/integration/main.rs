@@ -10,4 +10,11 @@
     reason = "a panic is how a test fails; clippy's own exception ends at helper functions"
 )]
 
+mod apply;
 mod architecture;
+mod big;
+mod channels;
+mod crash;
+mod decoding;
+mod relay;
+mod setup;
