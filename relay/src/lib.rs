@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The relay: keeps the log of captured changes and serves it to terminals over HTTP.
+//!
+//! ```text
+//! log/         the log of one source: tail, closed ranges, objects; no HTTP
+//! access/      who may do what: tokens, roles, signed URLs
+//! fleet/       terminals and captures as last heard of, and how far behind they are
+//! sources.rs   the sources of a data directory
+//! server/      the HTTP interface of docs/PROTOCOL.md
+//! cli/         the command line
+//! ```
+
+pub mod access;
+pub mod cli;
+pub mod fleet;
+mod log;
+mod server;
+mod sources;
+
+pub use log::{LogSettings, StoreError};
+pub use server::{App, OpenError, ServerSettings, serve};

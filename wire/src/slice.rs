@@ -97,6 +97,16 @@ impl Slice {
         }
     }
 
+    /// Reads the header at the front of a slice of which the payloads need not be there: the header,
+    /// and where the first payload begins. For a store that keeps slices in pieces.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] where more bytes are needed; damage.
+    pub fn header_of(front: &[u8]) -> Result<(SliceHeader, usize), DecodeError> {
+        let encoded = unframe("slice header", MAGIC, VERSION, &mut Reader::new(front))?;
+        Ok((SliceHeader::decode(encoded)?, encoded.len() + FRAME_LEN))
+    }
+
     /// Checks every chunk's checksum and length, without decompressing.
     pub fn check(&self) -> Result<(), SliceError> {
         for (part, payload) in self.parts() {

@@ -1,0 +1,10 @@
+use wire::Lsn;
+
+/// Acknowledged slices that are lost or damaged: reads behind `lsn` and appends are refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Everything up to here is whole.
+    pub lsn: Lsn,
+    /// What happened, and what to do.
+    pub detail: String,
+}

@@ -1,0 +1,15 @@
+//! Reading the log: a pull is answered from the ring, else from the tail, else with closed ranges.
+
+mod channels;
+mod error;
+mod history;
+mod plan;
+mod row;
+mod stream;
+
+pub(crate) use channels::Channels;
+pub(crate) use error::ReadError;
+pub(super) use history::commit_after;
+pub(crate) use plan::{Planned, Pull};
+pub(super) use plan::plan;
+pub(crate) use stream::SliceReader;

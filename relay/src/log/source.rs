@@ -1,0 +1,217 @@
+//! One source's log: opened, written by one thread, read by many.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Sender, channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use tokio::sync::{oneshot, watch};
+use wire::{Facts, Lineage, Lsn, SessionAnswer, SessionRequest, Slice, Snapshot, SourceName};
+
+use super::{
+    catalog::{Catalog, Changes, SourceRecord},
+    engine::{FileObjects, SledRecords, SledTail},
+    error::StoreError,
+    evidence::Evidence,
+    head::HeadFile,
+    objects::Objects,
+    orphans::drop_orphans,
+    random::random_bytes,
+    read::{Planned, Pull, ReadError, commit_after, plan},
+    recover::recover,
+    refusal::Refusal,
+    seal::Sealer,
+    settings::LogSettings,
+    shared::Shared,
+    standing::Standing,
+    writer::{Append, Job, Writer},
+};
+
+/// A source's log.
+#[derive(Debug)]
+pub struct Log {
+    shared: Arc<Shared>,
+    jobs: Mutex<Sender<Job>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Log {
+    /// Makes the folder of a source that was never begun, with a lineage of its own.
+    pub fn create(folder: &Path, facts: &Facts) -> Result<(), StoreError> {
+        fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, error))?;
+        HeadFile::create(&folder.join("HEAD"))?;
+        let catalog = Catalog::new(Arc::new(SledRecords::open(&folder.join("catalog"))?));
+        let mut changes = Changes::new();
+        changes.source(&SourceRecord {
+            lineage: Lineage::from_bytes(random_bytes()?),
+            facts: facts.clone(),
+            session: 0,
+            session_facts: facts.clone(),
+            secret: wire::Hash::from_bytes(random_bytes()?),
+            horizon: None,
+        })?;
+        catalog.write(changes)
+    }
+
+    /// Opens the log in `folder`; none where it was never begun. Blocks.
+    pub fn open(
+        folder: &Path,
+        source: &SourceName,
+        settings: LogSettings,
+    ) -> Result<Option<Self>, StoreError> {
+        if !folder.join("catalog").exists() {
+            return Ok(None);
+        }
+        let catalog = Catalog::new(Arc::new(SledRecords::open(&folder.join("catalog"))?));
+        let Some(record) = catalog.source()? else { return Ok(None) };
+        let (head_file, acknowledged) = HeadFile::open(&folder.join("HEAD"))?;
+        let objects = Arc::new(FileObjects::open(&folder.join("objects"))?);
+        let evidence = Evidence::take(&folder.join("tail"));
+        let tail = Arc::new(SledTail::open(&folder.join("tail"), source, settings.tail_bytes)?);
+        let Some(mut standing) = recover(source, &catalog, &*tail, acknowledged)? else {
+            return Ok(None);
+        };
+        evidence.settle(standing.damage.as_mut());
+        if standing.damage.is_none() {
+            tail_is_whole(&catalog, &*tail, &*objects, &standing);
+        }
+        let shared = Shared::new(settings, tail, catalog, objects, standing);
+        Self::start(Arc::new(shared), head_file, record).map(Some)
+    }
+
+    fn start(
+        shared: Arc<Shared>,
+        head_file: HeadFile,
+        record: SourceRecord,
+    ) -> Result<Self, StoreError> {
+        let thread = |source| StoreError::io("thread", source);
+        let sealer = Sealer::start(shared.clone()).map_err(thread)?;
+        if shared.standing.borrow().damage.is_none() {
+            sealer.wake();
+        }
+        let writer = Writer::new(shared.clone(), sealer, head_file, record);
+        let (jobs, taken) = channel();
+        let thread = thread::Builder::new()
+            .name("write".into())
+            .spawn(move || writer.run(&taken))
+            .map_err(thread)?;
+        Ok(Self { shared, jobs: Mutex::new(jobs), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// How the log stands as far as it is durable.
+    pub fn standing(&self) -> Arc<Standing> {
+        self.shared.standing.borrow().clone()
+    }
+
+    /// Tells of each change of the standing.
+    pub fn watch(&self) -> watch::Receiver<Arc<Standing>> {
+        self.shared.standing.subscribe()
+    }
+
+    /// Adds a slice, whose checksums were found right; answers the durable head once it is on disk.
+    pub async fn append(&self, session: u64, slice: Slice) -> Result<Lsn, Refusal> {
+        self.ask(|reply| Job::Append(Box::new(Append { session, slice, reply }))).await
+    }
+
+    /// Opens a session; older ones are fenced from then on.
+    pub async fn open_session(&self, request: SessionRequest) -> Result<SessionAnswer, Refusal> {
+        self.ask(|reply| Job::Session { request: Box::new(request), reply }).await
+    }
+
+    /// Adds a snapshot whose objects are here; the first begins the log.
+    pub async fn add_snapshot(&self, session: u64, snapshot: Snapshot) -> Result<(), Refusal> {
+        self.ask(|reply| Job::Snapshot { session, snapshot: Box::new(snapshot), reply }).await
+    }
+
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Job,
+    ) -> Result<T, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        let stopped = || Refusal::Unavailable("the relay is stopping".into());
+        let sent = {
+            let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs.send(job(reply))
+        };
+        sent.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Plans the answer to a pull. Blocks for reads of headers.
+    pub fn plan(&self, pull: &Pull) -> Result<Planned, ReadError> {
+        plan(&self.shared, pull)
+    }
+
+    /// When the oldest commit behind `position` was made (µs since 1970); none where there is none.
+    /// Blocks.
+    pub fn commit_after(&self, position: Lsn) -> Result<Option<i64>, StoreError> {
+        commit_after(&self.shared, position)
+    }
+
+    /// The positions of the snapshots that terminals may take, oldest first. Blocks.
+    pub fn snapshot_positions(&self) -> Result<Vec<Lsn>, StoreError> {
+        let standing = self.standing();
+        let mut positions = self.shared.catalog.snapshot_positions()?;
+        positions.retain(|lsn| standing.horizon <= Some(*lsn) && Some(*lsn) <= standing.head);
+        Ok(positions)
+    }
+
+    /// The position of the newest snapshot that terminals may take. Blocks.
+    pub fn newest_snapshot(&self) -> Result<Option<Lsn>, StoreError> {
+        Ok(self.snapshot_positions()?.pop())
+    }
+
+    /// The catalogue.
+    pub fn catalog(&self) -> &Catalog {
+        &self.shared.catalog
+    }
+
+    /// The objects.
+    pub fn objects(&self) -> &Arc<dyn Objects> {
+        &self.shared.objects
+    }
+
+    /// Bytes on disk.
+    pub fn disk_bytes(&self) -> u64 {
+        let shared = &self.shared;
+        shared.tail.disk_bytes() + shared.catalog.disk_bytes() + shared.objects.disk_bytes()
+    }
+
+    /// Why sealing does not get on, if it does not.
+    pub fn seal_error(&self) -> Option<Arc<StoreError>> {
+        self.shared.seal_error().clone()
+    }
+
+    /// Finishes what was asked, then stops. Blocks.
+    pub fn close(&self) {
+        let _ = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).send(Job::Stop);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn tail_is_whole(
+    catalog: &Catalog,
+    tail: &dyn super::tail::Tail,
+    objects: &dyn Objects,
+    standing: &Standing,
+) {
+    match drop_orphans(catalog, tail, objects, standing, true) {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "dropped objects that nothing refers to"),
+        Err(error) => tracing::warn!(%error, "objects that nothing refers to cannot be dropped"),
+    }
+}

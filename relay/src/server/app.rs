@@ -1,0 +1,87 @@
+use std::{path::Path, sync::Arc};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use wire::SourceName;
+
+use super::{deliver::Verified, problem::Refused, settings::ServerSettings};
+use crate::{
+    access::{TokenError, Tokens},
+    fleet::{Clock, Moment},
+    log::StoreError,
+    sources::{Source, Sources},
+};
+
+/// A data directory that cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its logs.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+}
+
+/// KiB of slices in uploads under way, all together.
+const UPLOAD_KIB: usize = 96 << 10;
+/// Objects that are checked at once, each a chunk at a time.
+const CHECKS: usize = 2;
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct App {
+    pub(super) sources: Sources,
+    pub(super) tokens: Tokens,
+    pub(super) settings: ServerSettings,
+    pub(super) clock: Clock,
+    /// Cancelled when the relay stops: whoever waits wakes up.
+    pub(super) stopping: CancellationToken,
+    pub(super) uploads: Arc<Semaphore>,
+    pub(super) checks: Arc<Semaphore>,
+    pub(super) verified: Verified,
+}
+
+impl App {
+    /// Opens the data directory. Blocks.
+    pub fn open(data_dir: &Path, settings: ServerSettings) -> Result<Self, OpenError> {
+        let clock = Clock::start();
+        Ok(Self {
+            sources: Sources::open(data_dir, settings.log.clone(), settings.fleet, clock)?,
+            tokens: Tokens::open(data_dir)?.required(settings.tokens_required),
+            settings,
+            clock,
+            stopping: CancellationToken::new(),
+            uploads: Arc::new(Semaphore::new(UPLOAD_KIB)),
+            checks: Arc::new(Semaphore::new(CHECKS)),
+            verified: Verified::default(),
+        })
+    }
+
+    /// The source of that name.
+    pub(super) fn source(&self, name: &str) -> Result<Arc<Source>, Refused> {
+        let name = parse_source(name)?;
+        match self.sources.get(&name) {
+            Some(Ok(source)) => Ok(source),
+            Some(Err(error)) => Err(Refused::from(&*error)),
+            None => Err(Refused::unknown_source(&name)),
+        }
+    }
+}
+
+/// A source's name from a path.
+pub(super) fn parse_source(name: &str) -> Result<SourceName, Refused> {
+    SourceName::new(name).map_err(|error| Refused::bad_request(error.to_string()))
+}
+
+/// Seconds since 1970.
+pub(super) fn unix_seconds(now: Moment) -> u64 {
+    u64::try_from(now.wall.as_second()).unwrap_or(0)
+}
+
+/// Work that blocks, off the runtime's threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refused> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Refused::internal(error.to_string()))
+}

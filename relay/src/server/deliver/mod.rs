@@ -1,0 +1,14 @@
+//! A terminal's side.
+
+mod download;
+mod link;
+mod manifest;
+mod pull;
+mod reported;
+mod snapshots;
+mod verified;
+
+pub(super) use download::download;
+pub(super) use pull::pull;
+pub(super) use snapshots::snapshots;
+pub(super) use verified::Verified;

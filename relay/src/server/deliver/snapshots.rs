@@ -1,0 +1,84 @@
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderValue},
+    response::{IntoResponse, Response},
+};
+use hyper::header;
+use serde::Deserialize;
+use wire::{ChannelName, Snapshot, SnapshotList, headers};
+
+use super::link::Links;
+use crate::{
+    access::Action,
+    log::{Channels, StoreError},
+    server::{
+        access::channels,
+        app::{App, blocking, unix_seconds},
+        problem::Refused,
+    },
+    sources::Source,
+};
+
+/// A terminal takes the newest; an older one serves where that is not complete for its channels.
+const MOST: usize = 4;
+
+/// The query for snapshots.
+#[derive(Debug, Deserialize)]
+pub(in crate::server) struct SnapshotQuery {
+    channels: Option<String>,
+}
+
+/// `GET /v1/{source}/snapshot`.
+pub(in crate::server) async fn snapshots(
+    State(app): State<Arc<App>>,
+    Path(source): Path<String>,
+    Query(query): Query<SnapshotQuery>,
+    request: HeaderMap,
+) -> Result<Response, Refused> {
+    let access = app.grant(&request, Action::ReadSnapshot)?;
+    let source = app.source(&source)?;
+    let channels = channels(&access, query.channels.as_deref())?;
+    let (reading, now) = (source.clone(), unix_seconds(app.clock.now()));
+    let list = blocking(move || list(&reading, &channels, now)).await??;
+    let mut answer = Json(list).into_response();
+    let lineage = HeaderValue::from_str(&source.log.standing().lineage.to_string());
+    if let Ok(lineage) = lineage {
+        answer.headers_mut().insert(headers::LINEAGE, lineage);
+    }
+    let private = HeaderValue::from_static("no-store, private");
+    answer.headers_mut().insert(header::CACHE_CONTROL, private);
+    Ok(answer)
+}
+
+fn list(
+    source: &Source,
+    channels: &Channels,
+    now_unix: u64,
+) -> Result<SnapshotList, StoreError> {
+    let links = Links::new(&source.log.standing(), now_unix);
+    let mut snapshots = Vec::new();
+    for lsn in source.log.snapshot_positions()?.into_iter().rev().take(MOST) {
+        if let Some(snapshot) = source.log.catalog().snapshot(lsn)? {
+            snapshots.push(for_reader(snapshot, channels, &links));
+        }
+    }
+    Ok(SnapshotList { snapshots })
+}
+
+/// The snapshot with the reader's channels only, and with URLs.
+fn for_reader(mut snapshot: Snapshot, channels: &Channels, links: &Links) -> Snapshot {
+    snapshot.tables.retain(|table| channels.keep(&table.channel));
+    snapshot.hashes = snapshot.hashes.filtered(|channel: &ChannelName| channels.keep(channel));
+    let map = &snapshot.channel_map;
+    snapshot
+        .definitions
+        .tables
+        .retain(|table| channels.keep(&map.channel(table.oid, &table.schema, &table.name)));
+    for object in snapshot.tables.iter_mut().flat_map(|table| &mut table.objects) {
+        object.url = Some(links.to(object.name));
+    }
+    snapshot
+}

@@ -1,0 +1,46 @@
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+};
+use wire::Lag;
+
+use crate::{
+    access::Action,
+    fleet::{LogFacts, Moment},
+    server::{
+        app::{App, blocking},
+        problem::Refused,
+    },
+    sources::Source,
+};
+
+/// `GET /v1/{source}/lag`.
+pub(in crate::server) async fn lag(
+    State(app): State<Arc<App>>,
+    Path(source): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Lag>, Refused> {
+    app.grant(&headers, Action::ReadLag)?;
+    let source = app.source(&source)?;
+    let now = app.clock.now();
+    Ok(Json(blocking(move || lag_of(&source, now)).await?))
+}
+
+/// The source's lag. Blocks.
+pub(super) fn lag_of(source: &Source, now: Moment) -> Lag {
+    let standing = source.log.standing();
+    let facts = LogFacts {
+        source: source.name.clone(),
+        lineage: standing.lineage,
+        head: standing.head,
+        horizon: standing.horizon,
+        log_bytes: source.log.disk_bytes(),
+        slot: Some(standing.facts.slot.clone()).filter(|slot| !slot.is_empty()),
+    };
+    // A copy, so that looking into the log keeps no report waiting.
+    let fleet = source.fleet().clone();
+    fleet.lag(&facts, |lsn| source.log.commit_after(lsn).ok().flatten(), now)
+}

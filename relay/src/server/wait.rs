@@ -1,0 +1,35 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// What was waited for may have come.
+    Changed,
+    /// The time is over, or the relay stops.
+    Over,
+}
+
+/// Waits for a change, at most until `deadline` or until the relay stops.
+pub(super) async fn wait_for_change<T>(
+    changes: &mut tokio::sync::watch::Receiver<T>,
+    deadline: Instant,
+    stopping: &CancellationToken,
+) -> Woken {
+    tokio::select! {
+        changed = changes.changed() => if changed.is_ok() { Woken::Changed } else { Woken::Over },
+        () = tokio::time::sleep_until(deadline) => Woken::Over,
+        () = stopping.cancelled() => Woken::Over,
+    }
+}
+
+/// The longest that a request may ask to wait.
+pub(super) const MOST_WAIT: Duration = Duration::from_secs(60);
+
+/// The wait that a request asks for, within bounds.
+pub(super) fn bounded(seconds: Option<f64>) -> Duration {
+    let seconds = seconds.filter(|seconds| *seconds > 0.0).unwrap_or(0.0);
+    Duration::try_from_secs_f64(seconds).unwrap_or(MOST_WAIT).min(MOST_WAIT)
+}

@@ -1,0 +1,219 @@
+//! The sources of a relay: a folder each.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use wire::{Facts, SourceName, TerminalName};
+
+use crate::{
+    fleet::{Clock, Fleet, FleetLimits, TerminalRecord},
+    log::{Changes, Log, LogSettings, StoreError},
+};
+
+/// A source that is served.
+#[derive(Debug)]
+pub struct Source {
+    /// Its name.
+    pub name: SourceName,
+    /// Its log.
+    pub log: Log,
+    fleet: Mutex<Fleet>,
+    /// Held from taking what is unsaved until it is written, so that a terminal which is forgotten
+    /// meanwhile does not come back.
+    saving: Mutex<()>,
+}
+
+impl Source {
+    /// Its terminals and its capture.
+    pub fn fleet(&self) -> MutexGuard<'_, Fleet> {
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets a terminal; `false` where it is not known. Blocks.
+    pub fn forget(&self, name: &TerminalName) -> Result<bool, StoreError> {
+        let known = self.fleet().forget(name);
+        self.save().map(|()| known)
+    }
+
+    /// Writes down what was heard since the last time. Blocks.
+    pub fn save(&self) -> Result<(), StoreError> {
+        let _one = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let terminals = self.fleet().take_unsaved();
+        self.save_terminals(&terminals).inspect_err(|_| {
+            let names = terminals.iter().map(|(name, _)| name.clone());
+            self.fleet().keep_unsaved(names);
+        })?;
+        let capture = self.fleet().take_unsaved_capture();
+        let Some(capture) = capture else { return Ok(()) };
+        let mut changes = Changes::new();
+        changes.capture(&capture)?;
+        self.log.catalog().write(changes)
+    }
+
+    fn save_terminals(
+        &self,
+        terminals: &[(TerminalName, Option<TerminalRecord>)],
+    ) -> Result<(), StoreError> {
+        for batch in terminals.chunks(SAVED_AT_ONCE) {
+            let mut changes = Changes::new();
+            for (name, record) in batch {
+                match record {
+                    Some(record) => changes.terminal(name, record)?,
+                    None => changes.forget_terminal(name),
+                }
+            }
+            self.log.catalog().write(changes)?;
+        }
+        Ok(())
+    }
+}
+
+/// Terminals' records in one batch.
+const SAVED_AT_ONCE: usize = 256;
+
+/// A source, or why it cannot be served.
+type Opened = Result<Arc<Source>, Arc<StoreError>>;
+
+/// All sources of a data directory.
+#[derive(Debug)]
+pub struct Sources {
+    data_dir: PathBuf,
+    settings: LogSettings,
+    limits: FleetLimits,
+    clock: Clock,
+    opened: RwLock<BTreeMap<SourceName, Opened>>,
+    /// Held while a source is begun.
+    beginning: Mutex<()>,
+    /// Locked as long as this relay runs.
+    _lock: File,
+}
+
+/// Folders beside the sources'.
+const NOT_SOURCES: [&str; 1] = ["tokens"];
+
+impl Sources {
+    /// Opens the data directory, or makes it, and every source in it. Blocks.
+    ///
+    /// # Errors
+    /// Only for the directory itself; a source that cannot be opened is remembered with its error.
+    pub fn open(
+        data_dir: &Path,
+        settings: LogSettings,
+        limits: FleetLimits,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let io = |source| StoreError::io(data_dir, source);
+        fs::create_dir_all(data_dir).map_err(io)?;
+        let lock = lock(data_dir)?;
+        let sources = Self {
+            data_dir: data_dir.to_owned(),
+            settings,
+            limits,
+            clock,
+            opened: RwLock::default(),
+            beginning: Mutex::default(),
+            _lock: lock,
+        };
+        for entry in fs::read_dir(data_dir).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let name = entry.file_name();
+            let name = name.to_str().filter(|name| !NOT_SOURCES.contains(name));
+            let Some(name) = name.and_then(|name| SourceName::new(name).ok()) else { continue };
+            if entry.path().is_dir() {
+                sources.open_source(&name);
+            }
+        }
+        Ok(sources)
+    }
+
+    fn open_source(&self, name: &SourceName) {
+        let opened = match self.try_open(name) {
+            Ok(None) => return,
+            Ok(Some(source)) => Ok(Arc::new(source)),
+            Err(error) => {
+                tracing::error!(source = %name, %error, "the source cannot be served");
+                Err(Arc::new(error))
+            }
+        };
+        let mut all = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(name.clone(), opened);
+    }
+
+    fn try_open(&self, name: &SourceName) -> Result<Option<Source>, StoreError> {
+        let folder = self.data_dir.join(name.as_str());
+        let Some(log) = Log::open(&folder, name, self.settings.clone())? else { return Ok(None) };
+        if let Some(damage) = &log.standing().damage {
+            tracing::error!(source = %name, "{}", damage.detail);
+        }
+        let (terminals, capture) = (log.catalog().terminals()?, log.catalog().capture()?);
+        let fleet = Fleet::restored(self.limits, terminals, capture, self.clock.now());
+        let (fleet, saving) = (Mutex::new(fleet), Mutex::default());
+        Ok(Some(Source { name: name.clone(), log, fleet, saving }))
+    }
+
+    /// A source by name; none where there is none.
+    pub fn get(&self, name: &SourceName) -> Option<Opened> {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All sources, by name.
+    pub fn all(&self) -> Vec<(SourceName, Opened)> {
+        let all = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|(name, opened)| (name.clone(), opened.clone())).collect()
+    }
+
+    /// Makes a source that does not exist yet. Blocks.
+    pub fn begin(&self, name: &SourceName, facts: &Facts) -> Result<Opened, StoreError> {
+        let _one = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = self.get(name) {
+            return Ok(opened);
+        }
+        if NOT_SOURCES.contains(&name.as_str()) {
+            let taken = io::Error::other("a source cannot have this name; take another");
+            return Err(StoreError::io(self.data_dir.join(name.as_str()), taken));
+        }
+        Log::create(&self.data_dir.join(name.as_str()), facts)?;
+        self.open_source(name);
+        self.get(name).ok_or_else(|| {
+            StoreError::corrupt("source", None, format_args!("{name} was begun but is not there"))
+        })
+    }
+
+    /// Writes terminals' records down. Blocks.
+    pub fn save(&self) {
+        for (name, opened) in self.all() {
+            if let Ok(source) = opened
+                && let Err(error) = source.save()
+            {
+                tracing::warn!(source = %name, %error, "the terminals' positions cannot be written down");
+            }
+        }
+    }
+
+    /// Finishes what is under way and stops. Blocks.
+    pub fn close(&self) {
+        self.save();
+        for (_, opened) in self.all() {
+            if let Ok(source) = opened {
+                source.log.close();
+            }
+        }
+    }
+}
+
+fn lock(data_dir: &Path) -> Result<File, StoreError> {
+    let path = data_dir.join("LOCK");
+    let io = |source| StoreError::io(&path, source);
+    let options = fs::OpenOptions::new().write(true).create(true).truncate(false).to_owned();
+    let file = options.open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
+        Err(fs::TryLockError::Error(error)) => Err(io(error)),
+    }
+}
