@@ -1,1 +1,23 @@
-//! Placeholder.
+//! A terminal: pulls what its database lacks from a relay and applies it.
+//!
+//! The way of the data, and where each part lives:
+//!
+//! ```text
+//! fetch     HTTP of the relay: slices, manifests, objects into the spool; retries, next relay
+//! range     proves ranges against the own position, merges channels back into transactions (pure)
+//! target    what a target database must do; positions, operations, errors
+//! postgres  the PostgreSQL target
+//! sqlite    the SQLite target
+//! pull      the loop: first load, ranges, commits, schedules, reports
+//! cli       flags, configuration file, exit codes, status, tail
+//! ```
+
+pub mod cli;
+pub mod fetch;
+pub mod position;
+pub mod postgres;
+pub mod progress;
+pub mod pull;
+pub mod range;
+pub mod sqlite;
+pub mod target;

@@ -1,0 +1,110 @@
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use wire::{ChannelName, Lsn, SourceName, TerminalName};
+
+use super::duration::parse_duration;
+
+/// Pulls a PostgreSQL master's committed changes from a relay into PostgreSQL or SQLite.
+#[derive(Debug, Parser)]
+#[command(name = "tailwater-terminal", version, arg_required_else_help = true, max_term_width = 110)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Pull what the target lacks: a first load where it is new, then the changes. Made for cron:
+    /// without more flags it runs once, to the relay's head as it is at the start.
+    Pull(Box<PullArgs>),
+    /// Where a target stands, where the relay's head is, and how far behind that is.
+    Status(Box<StatusArgs>),
+    /// Print changes as they come; needs no target.
+    Tail(Box<TailArgs>),
+}
+
+/// Where to pull from. Each flag can also be a key of the --config file, or TAILWATER_… in the
+/// environment; a flag goes before the environment, that before the file.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct RelayArgs {
+    /// The relays, in order of preference, separated by commas, e.g. http://relay:7070.
+    #[arg(long, env = "TAILWATER_RELAY", value_delimiter = ',', value_name = "URL")]
+    pub(super) relay: Vec<String>,
+    /// The source's name at the relay, as capture was given it by --name.
+    #[arg(long, env = "TAILWATER_SOURCE_NAME", value_name = "NAME")]
+    pub(super) source_name: Option<SourceName>,
+    /// The channels, separated by commas [default: all that the token allows].
+    #[arg(long, env = "TAILWATER_CHANNELS", value_delimiter = ',', value_name = "NAME")]
+    pub(super) channels: Vec<ChannelName>,
+    /// File with the token, for a relay that wants one (or TAILWATER_TOKEN in the environment).
+    #[arg(long, env = "TAILWATER_TOKEN_FILE", value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Give up after so long without any progress, e.g. 30s, 10m [default: 1m with --once; never
+    /// otherwise].
+    #[arg(long, env = "TAILWATER_TIMEOUT", value_parser = parse_duration, value_name = "DURATION")]
+    pub(super) timeout: Option<Duration>,
+    /// Directory for fetched objects until they are applied; it needs room for the largest
+    /// transaction [default: $TMPDIR or /var/tmp].
+    #[arg(long, env = "TAILWATER_SPOOL_DIR", value_name = "DIR")]
+    pub(super) spool_dir: Option<PathBuf>,
+    /// TOML file whose keys are these flags' names.
+    #[arg(long, env = "TAILWATER_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// Flags of `pull`.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct PullArgs {
+    #[command(flatten)]
+    pub(super) relay: RelayArgs,
+    /// The target: postgres://USER:PASSWORD@HOST:5432/DATABASE (the password rather by PGPASSWORD) or
+    /// sqlite:FILE.
+    #[arg(long, env = "TAILWATER_TARGET", value_name = "URL", hide_env_values = true)]
+    pub(super) target: Option<String>,
+    /// This terminal's name in the relay's lag table [default: this host and the target's database].
+    #[arg(long, env = "TAILWATER_NAME", value_name = "NAME")]
+    pub(super) name: Option<TerminalName>,
+    /// Run once, to the relay's head as it is at the start (the default).
+    #[arg(long, env = "TAILWATER_ONCE")]
+    pub(super) once: bool,
+    /// Run again and again, with this pause between, e.g. 30s.
+    #[arg(long, env = "TAILWATER_EVERY", value_parser = parse_duration, value_name = "DURATION")]
+    pub(super) every: Option<Duration>,
+    /// Run at the times of a crontab expression, local time, e.g. '*/5 * * * *'.
+    #[arg(long, env = "TAILWATER_CRON", value_name = "EXPRESSION")]
+    pub(super) cron: Option<String>,
+    /// Run on and on, and apply changes as they come.
+    #[arg(long, env = "TAILWATER_FOLLOW")]
+    pub(super) follow: bool,
+    /// Show no progress; errors only.
+    #[arg(long, short, env = "TAILWATER_QUIET")]
+    pub(super) quiet: bool,
+}
+
+/// Flags of `status`.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) relay: RelayArgs,
+    /// The target, as `pull` was given it.
+    #[arg(long, env = "TAILWATER_TARGET", value_name = "URL", hide_env_values = true)]
+    pub(super) target: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Flags of `tail`.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct TailArgs {
+    #[command(flatten)]
+    pub(super) relay: RelayArgs,
+    /// Begin behind this position, e.g. 16/B374D848 [default: the relay's head].
+    #[arg(long, env = "TAILWATER_AFTER", value_name = "LSN")]
+    pub(super) after: Option<Lsn>,
+    /// One JSON object per change and line.
+    #[arg(long)]
+    pub(super) json: bool,
+}

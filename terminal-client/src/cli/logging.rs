@@ -1,0 +1,60 @@
+use std::{
+    io::{IsTerminal, Write},
+    sync::Arc,
+};
+
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+use crate::progress::Progress;
+
+/// What is logged where TAILWATER_LOG says nothing.
+const DEFAULT_FILTER: &str = "warn,terminal_client=info";
+
+/// Log lines go to standard error, past the progress bar where there is one.
+pub(super) fn start_logging(progress: &Arc<Progress>) {
+    let filter = EnvFilter::try_from_env("TAILWATER_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let lines = Lines(Arc::clone(progress));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(lines);
+    // Standard error of a service has its times from whoever collects it only sometimes.
+    let begun = if std::io::stderr().is_terminal() {
+        log.without_time().try_init()
+    } else {
+        log.with_ansi(false).try_init()
+    };
+    drop(begun);
+}
+
+#[derive(Clone)]
+struct Lines(Arc<Progress>);
+
+/// One log line being put together.
+struct Line {
+    progress: Arc<Progress>,
+    text: Vec<u8>,
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.progress.log(String::from_utf8_lossy(&self.text).trim_end());
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { progress: Arc::clone(&self.0), text: Vec::new() }
+    }
+}

@@ -1,0 +1,80 @@
+use std::{ffi::OsString, io::Write, process::ExitCode, sync::Arc};
+
+use clap::Parser;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    args::{Cli, Command},
+    failure::CliError,
+    logging::start_logging,
+    pull::pull,
+    status::status,
+    tail::tail,
+};
+use crate::progress::Progress;
+
+/// Where a second signal leaves: as if the first had not been handled.
+const KILLED: i32 = 130;
+
+/// Runs the program: `args` as the system gives them, its own name first.
+pub async fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; they go to standard output.
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let quiet = matches!(&cli.command, Command::Pull(args) if args.quiet);
+    let bar = matches!(&cli.command, Command::Pull(_));
+    let progress = Arc::new(Progress::new(quiet || !bar));
+    start_logging(&progress);
+    let stop = CancellationToken::new();
+    let result = match stop_on_signals(stop.clone()) {
+        Ok(()) => command(cli.command, &progress, &stop).await,
+        Err(error) => Err(CliError::Io { doing: "listen for signals", error }),
+    };
+    progress.end();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn command(
+    command: Command,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> Result<(), CliError> {
+    match command {
+        Command::Pull(args) => pull(*args, progress, stop).await,
+        Command::Status(args) => status(*args).await,
+        Command::Tail(args) => tail(*args, stop).await,
+    }
+}
+
+/// The first SIGTERM or SIGINT lets the open transaction end; the second does not wait for it.
+fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        either(&mut terminate, &mut interrupt).await;
+        stop.cancel();
+        either(&mut terminate, &mut interrupt).await;
+        std::process::exit(KILLED);
+    });
+    Ok(())
+}
+
+async fn either(first: &mut Signal, second: &mut Signal) {
+    tokio::select! {
+        _ = first.recv() => {}
+        _ = second.recv() => {}
+    }
+}

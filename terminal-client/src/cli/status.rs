@@ -1,0 +1,149 @@
+use std::{io::Write, time::Duration};
+
+use serde::Serialize;
+use wire::{ChannelName, Lineage, Lsn, SourceName};
+
+use super::{args::StatusArgs, config::Configured, connection::relays, failure::CliError, pull::target};
+use crate::{
+    postgres::PostgresTarget,
+    pull::TargetAddress,
+    sqlite::SqliteTarget,
+    target::{StoredState, Target},
+};
+
+/// How long the relay is waited for where nothing else is said.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What `status` says.
+#[derive(Debug, Serialize)]
+struct TargetStatus {
+    target: String,
+    notes: Vec<String>,
+    sources: Vec<SourceStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceStatus {
+    source: SourceName,
+    state: &'static str,
+    lineage: Lineage,
+    /// None while the first load is under way.
+    lsn: Option<Lsn>,
+    /// None for all.
+    channels: Option<Vec<ChannelName>>,
+    /// None where no relay was given.
+    relay: Option<RelayStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct RelayStatus {
+    url: String,
+    head: Option<Lsn>,
+    behind_bytes: Option<u64>,
+    error: Option<String>,
+}
+
+/// Runs `status`.
+pub(super) async fn status(args: StatusArgs) -> Result<(), CliError> {
+    let args = args.configured()?;
+    let status = match target(args.target.as_deref())? {
+        TargetAddress::Postgres(server) => of(PostgresTarget::open(&server).await?, &args).await?,
+        TargetAddress::Sqlite(mut file) => {
+            file.create = false;
+            of(SqliteTarget::open(&file).await?, &args).await?
+        }
+    };
+    let text = if args.json {
+        serde_json::to_string_pretty(&status).map_err(|error| CliError::Usage(error.to_string()))?
+    } else {
+        shown(&status)
+    };
+    let written = writeln!(std::io::stdout(), "{}", text.trim_end());
+    written.map_err(|error| CliError::Io { doing: "write to standard output", error })
+}
+
+async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus, CliError> {
+    let names = match &args.relay.source_name {
+        Some(name) => vec![name.clone()],
+        None => target.sources().await?,
+    };
+    let mut sources = Vec::new();
+    for source in names {
+        let Some(stored) = target.stored(&source).await? else { continue };
+        let lsn = stored.applied();
+        sources.push(SourceStatus {
+            relay: relay_status(args, &source, lsn).await?,
+            source,
+            state: match stored.state {
+                StoredState::Loading => "loading",
+                StoredState::Ready => "ready",
+            },
+            lineage: stored.position.lineage,
+            lsn,
+            channels: stored.channels,
+        });
+    }
+    let status =
+        TargetStatus { target: target.name().to_owned(), notes: target.notes(), sources };
+    target.close().await;
+    Ok(status)
+}
+
+async fn relay_status(
+    args: &StatusArgs,
+    source: &SourceName,
+    own: Option<Lsn>,
+) -> Result<Option<RelayStatus>, CliError> {
+    if args.relay.relay.is_empty() {
+        return Ok(None);
+    }
+    let patience = args.relay.timeout.unwrap_or(PATIENCE);
+    let relays = relays(&args.relay, source, Some(patience))?;
+    let (head, error) = match relays.head().await {
+        Ok(head) => (head, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let behind_bytes = head.zip(own).map(|(head, own)| head.bytes_since(own));
+    Ok(Some(RelayStatus { url: relays.in_use(), head, behind_bytes, error }))
+}
+
+fn shown(status: &TargetStatus) -> String {
+    let mut lines = vec![format!("target   {}", status.target)];
+    lines.extend(status.notes.iter().map(|note| format!("note     {note}")));
+    if status.sources.is_empty() {
+        lines.push("no source has been loaded into it; `tailwater-terminal pull` begins".into());
+    }
+    for source in &status.sources {
+        lines.push(String::new());
+        lines.push(format!("source   {} (lineage {})", source.source, source.lineage));
+        lines.push(match source.lsn {
+            Some(lsn) => format!("position {lsn}"),
+            None => "position none: the first load is under way, or was interrupted".into(),
+        });
+        lines.push(match &source.channels {
+            None => "channels all".into(),
+            Some(channels) => {
+                let names: Vec<&str> = channels.iter().map(ChannelName::as_str).collect();
+                format!("channels {}", names.join(", "))
+            }
+        });
+        lines.push(relay_line(source.relay.as_ref()));
+    }
+    lines.join("\n")
+}
+
+fn relay_line(relay: Option<&RelayStatus>) -> String {
+    match relay {
+        None => "relay    not asked: give --relay to see how far behind it is".into(),
+        Some(RelayStatus { error: Some(error), .. }) => format!("relay    {error}"),
+        Some(RelayStatus { url, head: None, .. }) => format!("relay    {url} has no log of it yet"),
+        Some(RelayStatus { url, head: Some(head), behind_bytes, .. }) => {
+            let behind = match behind_bytes {
+                Some(0) => "nothing is missing here".to_owned(),
+                Some(bytes) => format!("{bytes} bytes of WAL are missing here"),
+                None => "not loaded yet".to_owned(),
+            };
+            format!("relay    {url} is at {head}: {behind}")
+        }
+    }
+}

@@ -1,0 +1,128 @@
+use std::{
+    io::{BufWriter, ErrorKind, Write},
+    sync::Arc,
+};
+
+use tokio_util::sync::CancellationToken;
+use wire::{ChannelName, TransactionHeader, change_to_json, change_to_text};
+
+use super::{
+    args::TailArgs,
+    config::Configured,
+    connection::{relays, source_name},
+    failure::CliError,
+};
+use crate::{
+    fetch::{FetchError, Fetched, PrefetchRequest, Prefetcher, PullReport, Relays, Spool},
+    position::Position,
+    pull::{Bounds, PullError},
+    range::{Event, Range, RangeReader, Relations, verify},
+};
+
+/// Runs `tail`: prints changes until told to stop, or until nobody reads them any more.
+pub(super) async fn tail(args: TailArgs, stop: &CancellationToken) -> Result<(), CliError> {
+    let args = args.configured()?;
+    let source = source_name(&args.relay)?;
+    let relays = relays(&args.relay, &source, args.relay.timeout)?;
+    let printing = follow(&args, source, relays);
+    tokio::select! {
+        result = printing => result,
+        () = stop.cancelled() => Ok(()),
+    }
+}
+
+async fn follow(
+    args: &TailArgs,
+    source: wire::SourceName,
+    relays: Arc<Relays>,
+) -> Result<(), CliError> {
+    let lag = relays.lag().await?;
+    let Some(after) = args.after.or(lag.relay.head) else {
+        let relay = relays.in_use();
+        return Err(PullError::NotReady { relay, source_name: source }.into());
+    };
+    let spool = Arc::new(Spool::create(args.relay.spool_dir.as_deref()).map_err(FetchError::from)?);
+    let bounds = Bounds::default();
+    let mut position = Position::trusting(lag.lineage, after);
+    let request = PrefetchRequest {
+        from: position.clone(),
+        channels: args.relay.channels.clone(),
+        limit_bytes: bounds.answer_bytes,
+        wait: bounds.poll_wait,
+        report: PullReport::default(),
+    };
+    let mut prefetcher = Prefetcher::start(&relays, &spool, request);
+    loop {
+        let ranges = match prefetcher.next().await? {
+            Fetched::Slices { slices, .. } => {
+                slices.iter().map(|slice| Range::from_slice(slice, |_| true)).collect()
+            }
+            Fetched::Closed { range, files, .. } => {
+                let lineage = position.lineage;
+                let range = Range::from_objects(source.clone(), lineage, &range, files);
+                vec![range.map_err(PullError::from)?]
+            }
+            Fetched::Nothing { .. } | Fetched::Behind { .. } => continue,
+        };
+        let (json, source, from) = (args.json, source.clone(), position.clone());
+        let printed = tokio::task::spawn_blocking(move || print(&source, &ranges, from, json)).await;
+        match printed.map_err(|error| PullError::Internal(error.to_string()))?? {
+            Some(end) => position = end,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Prints ranges; none where the reader of standard output is gone.
+fn print(
+    source: &wire::SourceName,
+    ranges: &[Range],
+    mut position: Position,
+    json: bool,
+) -> Result<Option<Position>, CliError> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut relations = Relations::default();
+    for range in ranges {
+        verify(range, source, &position).map_err(PullError::from)?;
+        let mut reader =
+            RangeReader::new(range, position, &mut relations).map_err(PullError::from)?;
+        let mut open = (wire::Lsn::ZERO, TransactionHeader { xid: 0, commit_time_us: 0 });
+        while let Some(event) = reader.next(&mut relations).map_err(PullError::from)? {
+            match event {
+                Event::Begin { lsn, header } => open = (lsn, header),
+                Event::Change { channel, change } => {
+                    let line = line(open, &channel, &change, json);
+                    if !written(writeln!(out, "{line}"))? {
+                        return Ok(None);
+                    }
+                }
+                Event::Commit { .. } => {}
+            }
+        }
+        position = reader.position().clone();
+    }
+    Ok(written(out.flush())?.then_some(position))
+}
+
+type Change = wire::Change<Arc<wire::Relation>>;
+
+fn line(
+    (lsn, header): (wire::Lsn, TransactionHeader),
+    channel: &ChannelName,
+    change: &Change,
+    json: bool,
+) -> String {
+    if json {
+        change_to_json(lsn, header, channel, change).to_string()
+    } else {
+        change_to_text(lsn, header, channel, change)
+    }
+}
+
+fn written(result: std::io::Result<()>) -> Result<bool, CliError> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(CliError::Io { doing: "write to standard output", error }),
+    }
+}

@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use wire::{Relation, ReplicaIdentity};
+
+use super::super::{catalog::Table, quote::qualified};
+use crate::target::TargetError;
+
+/// How one definition of a source's table meets the table at the target.
+#[derive(Debug)]
+pub(super) struct Binding {
+    pub(super) relation: Arc<Relation>,
+    /// Schema and name, quoted.
+    pub(super) table: String,
+    pub(super) partitioned: bool,
+    /// A column per column of the relation, in its order.
+    pub(super) columns: Vec<BoundColumn>,
+    /// Whether an insert must override an identity column.
+    pub(super) overriding: bool,
+    /// The columns that a row is known by, as places in `columns`; none where it is known only by
+    /// all of its values.
+    pub(super) key: Option<Vec<usize>>,
+}
+
+#[derive(Debug)]
+pub(super) struct BoundColumn {
+    /// As in the catalogue.
+    pub(super) name: String,
+    /// The type's name below all domains.
+    pub(super) base_type: String,
+    /// `=` for its type.
+    pub(super) equals: String,
+    /// The target computes it itself.
+    pub(super) generated: bool,
+    /// `GENERATED ALWAYS AS IDENTITY`: an update may not set it.
+    pub(super) identity_always: bool,
+}
+
+impl Binding {
+    pub(super) fn new(
+        target: &str,
+        relation: &Arc<Relation>,
+        table: &Table,
+    ) -> Result<Self, TargetError> {
+        let error = |why: String, advice: String| TargetError::Table {
+            target: target.to_owned(),
+            table: relation.to_string(),
+            why,
+            advice,
+        };
+        if !table.is_table() {
+            return Err(error(
+                format!("there is something else of that name (pg_class.relkind '{}')", table.kind),
+                "rename or drop it, or take another database".into(),
+            ));
+        }
+        let qualified = qualified(&table.schema, &table.name);
+        let mut columns = Vec::with_capacity(relation.columns.len());
+        for column in &relation.columns {
+            let bound = table.column(&column.name).ok_or_else(|| {
+                error(
+                    format!("it has no column \"{}\", which the source's has", column.name),
+                    format!(
+                        "add it: ALTER TABLE {qualified} ADD COLUMN {} {}; then pull again",
+                        super::super::quote::ident(&column.name),
+                        column.type_name
+                    ),
+                )
+            })?;
+            columns.push(BoundColumn {
+                name: bound.name.clone(),
+                base_type: bound.base_type.clone(),
+                equals: bound.equals.clone().unwrap_or_else(|| "=".into()),
+                generated: bound.generated,
+                identity_always: bound.identity_always,
+            });
+        }
+        Ok(Self {
+            relation: relation.clone(),
+            table: qualified,
+            partitioned: table.kind == 'p',
+            overriding: columns.iter().any(|column| column.identity_always),
+            key: key(relation, table),
+            columns,
+        })
+    }
+}
+
+/// The replica identity's columns; with FULL the target's primary key, where the stream has all of it.
+fn key(relation: &Relation, table: &Table) -> Option<Vec<usize>> {
+    let place = |name: &String| relation.columns.iter().position(|column| column.name == *name);
+    match relation.identity {
+        ReplicaIdentity::Full if table.primary_key.is_empty() => None,
+        ReplicaIdentity::Full => table.primary_key.iter().map(place).collect(),
+        _ => {
+            let keys = relation.columns.iter().enumerate().filter(|(_, column)| column.key);
+            Some(keys.map(|(at, _)| at).collect())
+        }
+    }
+}

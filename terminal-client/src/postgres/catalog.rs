@@ -1,0 +1,106 @@
+use tokio_postgres::{Client, Error};
+
+/// A table of the target as its catalogue has it.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) schema: String,
+    pub(super) name: String,
+    /// `pg_class.relkind`: `r` table, `p` partitioned, others are no tables to write to.
+    pub(super) kind: char,
+    pub(super) columns: Vec<Column>,
+    /// Names of the primary key's columns; empty where there is none.
+    pub(super) primary_key: Vec<String>,
+}
+
+/// A column of it.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) type_sql: String,
+    /// The type below all domains, as in `pg_type.typname`.
+    pub(super) base_type: String,
+    pub(super) generated: bool,
+    /// An insert must give it: NOT NULL, and nothing stands in.
+    pub(super) needed: bool,
+    pub(super) identity_always: bool,
+    /// `=` of the type's default btree operator class, where it is not one of the built-in ones:
+    /// with an empty search path an extension's operator must be named.
+    pub(super) equals: Option<String>,
+}
+
+const TABLE: &str = "
+SELECT c.oid, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = $2";
+
+const COLUMNS: &str = "
+SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), b.typname::text,
+    a.attgenerated <> '', a.attidentity = 'a',
+    a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',
+    (SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+     FROM pg_opclass c
+     JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3
+         AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
+     JOIN pg_operator o ON o.oid = m.amopopr
+     JOIN pg_namespace n ON n.oid = o.oprnamespace
+     WHERE c.opcmethod = 403 AND c.opcdefault AND c.opcintype = b.oid AND n.nspname <> 'pg_catalog'
+     LIMIT 1)
+FROM pg_attribute a
+CROSS JOIN LATERAL (
+    WITH RECURSIVE down AS (
+        SELECT t.oid, t.typname, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
+        UNION ALL
+        SELECT t.oid, t.typname, t.typbasetype FROM down JOIN pg_type t ON t.oid = down.typbasetype
+    ) SELECT oid, typname FROM down WHERE typbasetype = 0) b
+WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum";
+
+const PRIMARY_KEY: &str = "
+SELECT a.attname::text FROM pg_index i
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+WHERE i.indrelid = $1 AND i.indisprimary AND i.indisvalid";
+
+/// The table of that name; none where there is nothing of that name.
+pub(super) async fn table(
+    client: &Client,
+    schema: &str,
+    name: &str,
+) -> Result<Option<Table>, Error> {
+    let Some(row) = client.query_opt(TABLE, &[&schema, &name]).await? else { return Ok(None) };
+    let oid: u32 = row.try_get(0)?;
+    let kind: String = row.try_get(1)?;
+    let mut columns = Vec::new();
+    for row in client.query(COLUMNS, &[&oid]).await? {
+        columns.push(Column {
+            name: row.try_get(0)?,
+            type_sql: row.try_get(1)?,
+            base_type: row.try_get(2)?,
+            generated: row.try_get(3)?,
+            identity_always: row.try_get(4)?,
+            needed: row.try_get(5)?,
+            equals: row.try_get(6)?,
+        });
+    }
+    let mut primary_key = Vec::new();
+    for row in client.query(PRIMARY_KEY, &[&oid]).await? {
+        primary_key.push(row.try_get(0)?);
+    }
+    Ok(Some(Table {
+        schema: schema.to_owned(),
+        name: name.to_owned(),
+        kind: kind.chars().next().unwrap_or(' '),
+        columns,
+        primary_key,
+    }))
+}
+
+impl Table {
+    /// The column of that name.
+    pub(super) fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Whether rows can be written to it.
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.kind, 'r' | 'p')
+    }
+}

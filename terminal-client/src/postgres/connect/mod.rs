@@ -1,0 +1,13 @@
+//! How to reach a PostgreSQL target, and what its refusals mean.
+
+mod params;
+mod refusal;
+mod server;
+mod tls;
+mod url;
+mod url_error;
+mod verifier;
+
+pub use server::Server;
+pub(crate) use refusal::{error_of, words};
+pub(crate) use server::Session;

@@ -1,0 +1,16 @@
+//! Making schemas, types, tables, keys and indexes from definitions.
+
+mod attempt;
+mod existing;
+mod finish;
+mod from_relation;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub(super) use attempt::run;
+pub(super) use finish::finish_tables;
+pub(super) use from_relation::ensure_table;
+pub(super) use tables::ensure_defined;
+pub(super) use types::ensure_types;

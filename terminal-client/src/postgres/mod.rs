@@ -1,0 +1,17 @@
+//! PostgreSQL as a target.
+//!
+//! `connect` reaches the server, `session` pins its settings, `create` makes what is missing, `apply`
+//! turns changes into statements, `database` is the target itself.
+
+mod apply;
+mod catalog;
+mod connect;
+mod create;
+mod database;
+mod param;
+mod position_row;
+mod quote;
+mod session;
+
+pub use connect::Server;
+pub use database::PostgresTarget;

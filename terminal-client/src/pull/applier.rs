@@ -1,0 +1,140 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, watch};
+use wire::{Lsn, TerminalState};
+
+use super::{
+    bundle::Bundle,
+    decode::{Batch, decode},
+    error::PullError,
+    settings::Settings,
+    status::Status,
+};
+use crate::{
+    progress::Progress,
+    range::Relations,
+    target::{Stored, Target},
+};
+
+/// Batches decoded ahead of the target.
+const BATCHES_AHEAD: usize = 3;
+
+/// Applies bundles to a target. Several source transactions share a target transaction; none is ever
+/// split over two.
+pub(super) struct Applier<'a, T> {
+    target: &'a mut T,
+    settings: Arc<Settings>,
+    status: watch::Sender<Status>,
+    progress: &'a Progress,
+    stored: Stored,
+    relations: Option<Relations>,
+    open: Option<Open>,
+}
+
+/// The open target transaction.
+struct Open {
+    since: Instant,
+    changes: u64,
+    transactions: u64,
+}
+
+impl<'a, T: Target> Applier<'a, T> {
+    pub(super) fn new(
+        target: &'a mut T,
+        settings: Arc<Settings>,
+        status: watch::Sender<Status>,
+        progress: &'a Progress,
+        stored: Stored,
+    ) -> Self {
+        let relations = Some(Relations::default());
+        Self { target, settings, status, progress, stored, relations, open: None }
+    }
+
+    /// What is in the target.
+    pub(super) fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
+    /// Applies a bundle and commits; stops before its end, between two transactions, when `stop` says
+    /// so.
+    pub(super) async fn bundle(
+        &mut self,
+        bundle: Bundle,
+        stop: impl Fn() -> bool,
+    ) -> Result<(), PullError> {
+        let head = bundle.head;
+        let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
+        let mut relations = self.relations.take().unwrap_or_default();
+        let source = self.settings.source.clone();
+        let decoding = tokio::task::spawn_blocking(move || {
+            let result = decode(&source, &bundle, &mut relations, &sender);
+            (relations, result)
+        });
+        while let Some(batch) = batches.recv().await {
+            let committed = self.batch(batch, head, &stop).await?;
+            if committed && stop() {
+                return Ok(());
+            }
+        }
+        let (relations, result) =
+            decoding.await.map_err(|error| PullError::Internal(error.to_string()))?;
+        self.relations = Some(relations);
+        Ok(result?)
+    }
+
+    /// Whether it left everything committed.
+    async fn batch(
+        &mut self,
+        batch: Batch,
+        head: Lsn,
+        stop: impl Fn() -> bool,
+    ) -> Result<bool, PullError> {
+        if self.open.is_none() {
+            self.target.begin().await?;
+            self.open = Some(Open { since: Instant::now(), changes: 0, transactions: 0 });
+        }
+        let changes = batch.operations.len() as u64;
+        if changes > 0 {
+            self.target.apply(batch.operations).await?;
+        }
+        if let Some(map) = batch.channel_map {
+            self.stored.channel_map = map;
+        }
+        let Some(open) = &mut self.open else { return Ok(true) };
+        open.changes += changes;
+        open.transactions += batch.transactions;
+        self.progress.changes(changes);
+        let Some(boundary) = batch.boundary else { return Ok(false) };
+        let bounds = &self.settings.bounds;
+        let full = open.changes >= bounds.commit_changes || open.since.elapsed() >= bounds.commit_after;
+        self.stored.position = boundary;
+        if !(batch.last || full || stop()) {
+            return Ok(false);
+        }
+        self.target.commit(&self.settings.source, &self.stored).await?;
+        self.committed(head);
+        Ok(true)
+    }
+
+    fn committed(&mut self, head: Lsn) {
+        let Some(open) = self.open.take() else { return };
+        let applied = self.stored.position.lsn;
+        self.progress.committed(applied, head);
+        self.status.send_modify(|status| {
+            status.applied = Some(applied);
+            status.lineage = Some(self.stored.position.lineage);
+            status.state =
+                if applied >= head { TerminalState::Ok } else { TerminalState::Behind };
+            status.error = None;
+            status.transactions += open.transactions;
+            status.changes += open.changes;
+        });
+        let took = open.since.elapsed();
+        if took > Duration::from_secs(30) {
+            tracing::debug!(?took, changes = open.changes, "a long target transaction");
+        }
+    }
+}

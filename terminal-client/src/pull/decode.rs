@@ -1,0 +1,100 @@
+use std::{mem::take, sync::Arc};
+
+use tokio::sync::mpsc;
+use wire::{CONTROL_PREFIX, Change, ChannelMap, ControlRecord, Relation, SourceName};
+
+use super::bundle::Bundle;
+use crate::{
+    position::Position,
+    range::{Event, RangeError, RangeReader, Relations, verify},
+    target::Operation,
+};
+
+/// A batch is handed on with so many changes,
+const BATCH_CHANGES: usize = 4_000;
+/// or so many bytes of values.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Changes in order, to be applied together.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) operations: Vec<Operation>,
+    /// A channel map that is in force behind it.
+    pub(super) channel_map: Option<ChannelMap>,
+    /// Transactions that end in it.
+    pub(super) transactions: u64,
+    /// Where it leaves the target, if that is between two transactions.
+    pub(super) boundary: Option<Position>,
+    /// Whether nothing else follows at once.
+    pub(super) last: bool,
+}
+
+/// Turns a bundle into batches, each range after it was proved. Blocks while the batches before are
+/// being applied; ends early where nobody takes them any more.
+pub(super) fn decode(
+    source: &SourceName,
+    bundle: &Bundle,
+    relations: &mut Relations,
+    out: &mpsc::Sender<Batch>,
+) -> Result<(), RangeError> {
+    let mut position = bundle.start.clone();
+    let mut batch = Batch::default();
+    let mut bytes = 0;
+    for range in &bundle.ranges {
+        verify(range, source, &position)?;
+        let mut reader = RangeReader::new(range, position, relations)?;
+        let mut lsn = range.after;
+        while let Some(event) = reader.next(relations)? {
+            match event {
+                Event::Begin { lsn: at, .. } => {
+                    lsn = at;
+                    batch.boundary = None;
+                }
+                Event::Change { channel, change } if channel.is_control() => {
+                    batch.channel_map = control(&change).or(batch.channel_map.take());
+                }
+                Event::Change { change: Change::Message { .. }, .. } => {}
+                Event::Change { change, .. } => {
+                    let operation = Operation { lsn, change };
+                    bytes += operation.len();
+                    batch.operations.push(operation);
+                }
+                Event::Commit { .. } => {
+                    batch.transactions += 1;
+                    batch.boundary = Some(reader.position().clone());
+                }
+            }
+            if (batch.operations.len() >= BATCH_CHANGES || bytes >= BATCH_BYTES)
+                && !hand_on(out, &mut batch, &mut bytes)
+            {
+                return Ok(());
+            }
+        }
+        position = reader.position().clone();
+    }
+    batch.boundary = Some(position);
+    batch.last = true;
+    hand_on(out, &mut batch, &mut bytes);
+    Ok(())
+}
+
+fn hand_on(out: &mpsc::Sender<Batch>, batch: &mut Batch, bytes: &mut usize) -> bool {
+    *bytes = 0;
+    out.blocking_send(take(batch)).is_ok()
+}
+
+fn control(change: &Change<Arc<Relation>>) -> Option<ChannelMap> {
+    let Change::Message { prefix, content, .. } = change else { return None };
+    if prefix != CONTROL_PREFIX {
+        return None;
+    }
+    match serde_json::from_slice(content) {
+        Ok(ControlRecord::Channels { map }) => Some(map),
+        Ok(ControlRecord::Heartbeat) => None,
+        // From a newer capture; what rows need is never only here.
+        Err(error) => {
+            tracing::warn!(%error, "a control record that this version does not know");
+            None
+        }
+    }
+}

@@ -1,0 +1,128 @@
+use std::time::Duration;
+
+use wire::{Lsn, SourceName};
+
+use crate::{fetch::FetchError, range::RangeError, target::TargetError};
+
+/// Why a pull ended without having done what it was to do.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The relay did not give what was asked for.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// What it gave cannot be applied.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// The target did not take it.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// There is no snapshot to start from yet.
+    #[error(
+        "relay {relay}: source {source_name} has no complete snapshot yet, and a new terminal starts from one; see that its capture runs (`tailwater-relay status`), then pull again"
+    )]
+    NotReady {
+        /// The relay.
+        relay: String,
+        /// The source.
+        source_name: SourceName,
+    },
+    /// The relay has not come as far as it was when the pull began.
+    #[error(
+        "relay {relay} is at {head} and the goal of this pull is {goal}: it lags behind the relay asked before; it is waited for"
+    )]
+    BehindGoal {
+        /// The relay.
+        relay: String,
+        /// Its head.
+        head: Lsn,
+        /// The goal.
+        goal: Lsn,
+    },
+    /// Other channels than those it was loaded with.
+    #[error(
+        "the target was loaded with {own}, and --channels says {asked}: a loaded target cannot change its channels; leave --channels as it was, or take a new target"
+    )]
+    Channels {
+        /// As loaded.
+        own: String,
+        /// As asked.
+        asked: String,
+    },
+    /// A snapshot that cannot be what it says.
+    #[error("the snapshot at {lsn} of source {source_name}: table {table}: {why}; nothing was loaded")]
+    Snapshot {
+        /// The source.
+        source_name: SourceName,
+        /// The snapshot.
+        lsn: Lsn,
+        /// The table.
+        table: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A connection of this run that broke still holds the target's lock.
+    #[error("the target's lock is still held by this run's earlier connection, whose statement is still running; it is waited for")]
+    StillHeld,
+    /// It went on failing for as long as it was given.
+    #[error("given up after {} without progress: {last}", shown(*.after))]
+    GaveUp {
+        /// How long.
+        after: Duration,
+        /// The last failure.
+        last: Box<PullError>,
+    },
+    /// A task of ours ended without an answer.
+    #[error("internal: {0}; please report it")]
+    Internal(String),
+}
+
+impl PullError {
+    /// Whether it may work a little later, as it is.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Fetch(error) => matches!(
+                error,
+                FetchError::Unreachable { .. }
+                    | FetchError::Behind { .. }
+                    | FetchError::SnapshotGone { .. }
+                    | FetchError::Ended
+            ),
+            Self::Target(error) => error.is_transient(),
+            Self::NotReady { .. } | Self::BehindGoal { .. } | Self::StillHeld => true,
+            _ => false,
+        }
+    }
+
+    /// The exit code: 2 usage or configuration, 3 the other side refused, 4 not reachable or not ready
+    /// in the time given, 1 the rest.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Fetch(error) => error.exit_code(),
+            Self::Range(error) if error.is_fork() => 3,
+            Self::Range(_) | Self::Internal(_) | Self::Snapshot { .. } => 1,
+            Self::Target(error) => target_code(error),
+            Self::NotReady { .. } | Self::BehindGoal { .. } | Self::StillHeld => 4,
+            Self::Channels { .. } => 2,
+            Self::GaveUp { last, .. } => last.exit_code(),
+        }
+    }
+}
+
+fn target_code(error: &TargetError) -> u8 {
+    match error {
+        TargetError::Url { .. } => 2,
+        TargetError::Refused { .. } => 3,
+        TargetError::Unreachable { .. } | TargetError::Busy { .. } => 4,
+        _ => 1,
+    }
+}
+
+fn shown(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 60, seconds % 60) {
+        (0, 0) => format!("{} ms", duration.as_millis()),
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, 0) => format!("{minutes} min"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    }
+}

@@ -1,0 +1,209 @@
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use wire::{ChannelName, Lsn, TerminalState};
+
+use super::{
+    applier::Applier,
+    bundle::Bundle,
+    error::PullError,
+    load::first_load,
+    settings::Settings,
+    status::{Status, keep_telling, last_word},
+    trouble::Trouble,
+};
+use crate::{
+    fetch::{FetchError, Fetched, PrefetchRequest, Prefetcher, Refusal, Spool},
+    progress::Progress,
+    target::{Stored, StoredState, Target},
+};
+
+/// How far a session goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// To the relay's head as it is at the start.
+    Head,
+    /// On and on.
+    Follow,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// At its goal.
+    Reached { applied: Lsn, transactions: u64, changes: u64 },
+    /// It was told to stop.
+    Stopped { applied: Option<Lsn> },
+    /// Another run holds the target.
+    Busy,
+}
+
+/// One opened target from lock to last word.
+pub(super) struct Session<'a, T> {
+    pub(super) target: &'a mut T,
+    pub(super) settings: Arc<Settings>,
+    pub(super) progress: &'a Progress,
+    pub(super) stop: &'a CancellationToken,
+}
+
+impl<T: Target> Session<'_, T> {
+    pub(super) async fn run(mut self, goal: Goal) -> Result<End, PullError> {
+        let lock_wait = self.settings.bounds.lock_wait;
+        if !self.target.lock(&self.settings.source, lock_wait).await? {
+            return Ok(End::Busy);
+        }
+        let (status, _) = watch::channel(Status::new());
+        let result = self.go(goal, &status).await;
+        if let Err(error) = &result {
+            status.send_modify(|status| {
+                status.state = TerminalState::Error;
+                status.error = Some(error.to_string());
+            });
+        }
+        let last = status.borrow().clone();
+        last_word(&self.settings, &last).await;
+        result
+    }
+
+    async fn go(&mut self, goal: Goal, status: &watch::Sender<Status>) -> Result<End, PullError> {
+        let stored = self.target.stored(&self.settings.source).await?;
+        if let Some(stored) = &stored {
+            check_channels(&self.settings, stored)?;
+        }
+        let loaded = stored.filter(|stored| stored.state == StoredState::Ready);
+        if let Some(stored) = &loaded {
+            note(status, stored);
+        }
+        let telling = keep_telling(self.settings.clone(), status.subscribe());
+        let _telling = AbortOnDropHandle::new(tokio::spawn(telling));
+        let spool = Spool::create(self.settings.spool_dir.as_deref()).map_err(FetchError::from)?;
+        let spool = Arc::new(spool);
+        let (stored, fixed) = match loaded {
+            Some(stored) => (stored, None),
+            None => {
+                let load = load(self.target, &self.settings, &spool, self.progress, goal);
+                tokio::select! {
+                    loaded = load => loaded?,
+                    () = self.stop.cancelled() => return Ok(End::Stopped { applied: None }),
+                }
+            }
+        };
+        note(status, &stored);
+        self.follow(stored, spool, goal, fixed, status).await
+    }
+
+    async fn follow(
+        &mut self,
+        stored: Stored,
+        spool: Arc<Spool>,
+        goal: Goal,
+        mut fixed: Option<Lsn>,
+        status: &watch::Sender<Status>,
+    ) -> Result<End, PullError> {
+        let settings = self.settings.clone();
+        self.progress.pull_begins(stored.position.lsn);
+        let wait = match goal {
+            Goal::Head => Duration::ZERO,
+            Goal::Follow => settings.bounds.poll_wait,
+        };
+        let request = PrefetchRequest {
+            from: stored.position.clone(),
+            channels: settings.channels.clone(),
+            limit_bytes: settings.bounds.answer_bytes,
+            wait,
+            report: status.borrow().with_pull(&settings.terminal),
+        };
+        let mut prefetcher = Prefetcher::start(&settings.relays, &spool, request);
+        let mut applier =
+            Applier::new(self.target, settings.clone(), status.clone(), self.progress, stored);
+        let mut trouble = Trouble::new(settings.patience);
+        loop {
+            let applied = applier.stored().position.clone();
+            if goal == Goal::Head && fixed.is_some_and(|goal| applied.lsn >= goal) {
+                let Status { transactions, changes, .. } = *status.borrow();
+                return Ok(End::Reached { applied: applied.lsn, transactions, changes });
+            }
+            let fetched = tokio::select! {
+                fetched = prefetcher.next() => fetched?,
+                () = self.stop.cancelled() => return Ok(End::Stopped { applied: Some(applied.lsn) }),
+            };
+            let own = applied.lsn;
+            let (bundle, head) = match fetched {
+                Fetched::Slices { slices, standing } => {
+                    let head = standing.head;
+                    (Some(Bundle::of_slices(&settings, &slices, applied, head)), head)
+                }
+                Fetched::Closed { range, files, standing } => {
+                    let head = standing.head;
+                    (Some(Bundle::of_objects(&settings, range, files, applied, head)?), head)
+                }
+                Fetched::Nothing { standing } => (None, standing.head),
+                Fetched::Behind { head } => (None, head.unwrap_or(Lsn::ZERO)),
+            };
+            let known = *fixed.get_or_insert(head);
+            match bundle {
+                Some(bundle) => {
+                    applier.bundle(bundle, || self.stop.is_cancelled()).await?;
+                    trouble.over();
+                }
+                None if goal == Goal::Head && own < known => {
+                    let relay = settings.relays.in_use();
+                    let waiting = trouble.pause(PullError::BehindGoal { relay, head, goal: known });
+                    tokio::select! {
+                        waited = waiting => waited?,
+                        () = self.stop.cancelled() => {}
+                    }
+                }
+                None => status.send_modify(|status| {
+                    let behind = status.applied.is_none_or(|applied| applied < head);
+                    status.state = if behind { TerminalState::Behind } else { TerminalState::Ok };
+                }),
+            }
+            prefetcher.report(status.borrow().with_pull(&settings.terminal));
+        }
+    }
+}
+
+/// The first load, and the goal where it must be fixed before.
+async fn load<T: Target>(
+    target: &mut T,
+    settings: &Settings,
+    spool: &Arc<Spool>,
+    progress: &Progress,
+    goal: Goal,
+) -> Result<(Stored, Option<Lsn>), PullError> {
+    let fixed = match goal {
+        Goal::Follow => None,
+        Goal::Head => match settings.relays.head().await {
+            Ok(head) => head,
+            // It is waited for by the load.
+            Err(error) if error.refusal() == Some(Refusal::UnknownSource) => None,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    Ok((first_load(target, settings, spool, progress).await?, fixed))
+}
+
+fn note(status: &watch::Sender<Status>, stored: &Stored) {
+    status.send_modify(|status| {
+        status.applied = stored.applied();
+        status.lineage = Some(stored.position.lineage);
+        status.state = TerminalState::Behind;
+    });
+}
+
+fn check_channels(settings: &Settings, stored: &Stored) -> Result<(), PullError> {
+    let asked = settings.stored_channels();
+    if stored.channels == asked {
+        return Ok(());
+    }
+    let shown = |channels: &Option<Vec<ChannelName>>| match channels {
+        None => "all channels".to_owned(),
+        Some(channels) => {
+            let names: Vec<&str> = channels.iter().map(ChannelName::as_str).collect();
+            format!("the channels {}", names.join(", "))
+        }
+    };
+    Err(PullError::Channels { own: shown(&stored.channels), asked: shown(&asked) })
+}

@@ -1,0 +1,66 @@
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use wire::{ChannelName, SourceName, TerminalName};
+
+use crate::fetch::Relays;
+
+/// What a pull needs to know, all of it fixed for the life of the process.
+#[derive(Debug)]
+pub struct Settings {
+    /// The source.
+    pub source: SourceName,
+    /// This terminal's name.
+    pub terminal: TerminalName,
+    /// The channels; empty for all that the token allows.
+    pub channels: Vec<ChannelName>,
+    /// The relays.
+    pub relays: Arc<Relays>,
+    /// Where objects lie until they are applied; none for the system's place.
+    pub spool_dir: Option<PathBuf>,
+    /// How long to go on without any progress; none for ever. The relays have the same.
+    pub patience: Option<Duration>,
+    /// Bounds of what is held and of what one target transaction takes.
+    pub bounds: Bounds,
+}
+
+/// Bounds, each with a default that is right for most.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// Uncompressed bytes asked for in one answer: 8 MiB. Four answers are held at most.
+    pub answer_bytes: u64,
+    /// How long a long poll waits: 30 s.
+    pub poll_wait: Duration,
+    /// Changes after which the target transaction is committed at the next boundary: 20,000.
+    pub commit_changes: u64,
+    /// Time after which it is: 1 s.
+    pub commit_after: Duration,
+    /// How long to wait for another run on the same target: 10 s.
+    pub lock_wait: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            answer_bytes: 8 << 20,
+            poll_wait: Duration::from_secs(30),
+            commit_changes: 20_000,
+            commit_after: Duration::from_secs(1),
+            lock_wait: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Settings {
+    /// Whether a channel is one of those asked for; the control channel always is.
+    pub(super) fn wants(&self, channel: &ChannelName) -> bool {
+        channel.is_control() || self.channels.is_empty() || self.channels.contains(channel)
+    }
+
+    /// The channels as a target remembers them.
+    pub(super) fn stored_channels(&self) -> Option<Vec<ChannelName>> {
+        let mut channels = self.channels.clone();
+        channels.sort();
+        channels.dedup();
+        (!channels.is_empty()).then_some(channels)
+    }
+}

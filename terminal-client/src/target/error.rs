@@ -1,0 +1,99 @@
+use wire::Lsn;
+
+/// Why a target did not do what was asked. The target is named without its password.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The `--target` cannot be understood.
+    #[error("--target cannot be used: {why}")]
+    Url {
+        /// Why, and what to write.
+        why: String,
+    },
+    /// The server was not reached, or the connection broke.
+    #[error("target {target}: no connection: {why}; check that it runs and that host, port and sslmode are right")]
+    Unreachable {
+        /// The target.
+        target: String,
+        /// Why.
+        why: String,
+    },
+    /// The target does not let us in, or lacks a right.
+    #[error("target {target} refused: {why}; {advice}")]
+    Refused {
+        /// The target.
+        target: String,
+        /// Its words.
+        why: String,
+        /// What to do.
+        advice: String,
+    },
+    /// Another program holds what is needed.
+    #[error("target {target} is busy: {why}; it is tried again, or end the program that holds it")]
+    Busy {
+        /// The target.
+        target: String,
+        /// Its words.
+        why: String,
+    },
+    /// A statement of ours failed.
+    #[error("target {target}: cannot {doing}: {why}")]
+    Statement {
+        /// The target.
+        target: String,
+        /// What was being done.
+        doing: String,
+        /// Its words.
+        why: String,
+    },
+    /// A change cannot be applied. Nothing of its target transaction is.
+    #[error(
+        "target {target}: the {change} at {lsn} of table {table}{key} cannot be applied: {why}; nothing of its transaction was applied. {advice}"
+    )]
+    Apply {
+        /// The target.
+        target: String,
+        /// insert, update, delete or truncate.
+        change: &'static str,
+        /// The transaction.
+        lsn: Lsn,
+        /// The table.
+        table: String,
+        /// `, key (a=1)`, or nothing.
+        key: String,
+        /// What is in the way.
+        why: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A table is not as it must be.
+    #[error("target {target}: table {table}: {why}; {advice}")]
+    Table {
+        /// The target.
+        target: String,
+        /// The table.
+        table: String,
+        /// What is wrong.
+        why: String,
+        /// What to do.
+        advice: String,
+    },
+    /// The position row cannot be read.
+    #[error(
+        "target {target}: the field {field} of the position row cannot be read: {why}; was it changed by hand? Restore it, or take a new target"
+    )]
+    Position {
+        /// The target.
+        target: String,
+        /// The field.
+        field: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+impl TargetError {
+    /// Whether it may work a little later, as it is.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Busy { .. })
+    }
+}
