@@ -1,0 +1,221 @@
+use std::{collections::HashMap, sync::Arc};
+
+use rusqlite::{CachedStatement, ErrorCode};
+use wire::{Change, Lsn, Relation};
+
+use super::{
+    super::{
+        database::Database,
+        failure::{LOAD_ANEW, failed},
+    },
+    bind::{BindError, bind},
+    plan::Plan,
+    write::truncate_sql,
+};
+use crate::target::{Operation, TargetError};
+
+/// Relations kept bound to their tables.
+const MAX_PLANS: usize = 10_000;
+/// A change with more bytes than this is let go of before its statement runs, which has a copy.
+const LARGE_BYTES: usize = 4 << 20;
+
+/// Applies changes row by row. Keeps what it learned about tables.
+#[derive(Debug, Default)]
+pub(in super::super) struct RowApply {
+    /// By the relation's address, which its `Arc` in the plan keeps from being used again.
+    plans: HashMap<usize, Plan>,
+}
+
+impl RowApply {
+    /// Applies one change in the open transaction.
+    pub(in super::super) fn apply(
+        &mut self,
+        database: &Database,
+        operation: Operation,
+    ) -> Result<(), TargetError> {
+        let plan = match &operation.change {
+            Change::Message { .. } => return Ok(()),
+            Change::Truncate { relations, .. } => {
+                return self.truncate(database, &operation, relations);
+            }
+            Change::Insert { relation, .. }
+            | Change::Update { relation, .. }
+            | Change::Delete { relation, .. } => self.plan(database, relation)?,
+        };
+        let statement = match prepare(database, plan, &operation) {
+            Ok(statement) => statement,
+            Err(error) => return Err(not_bound(Blame::of(database, &operation), error)),
+        };
+        run(database, statement, operation)
+    }
+
+    fn plan(
+        &mut self,
+        database: &Database,
+        relation: &Arc<Relation>,
+    ) -> Result<&mut Plan, TargetError> {
+        let address = Arc::as_ptr(relation).addr();
+        if self.plans.len() >= MAX_PLANS && !self.plans.contains_key(&address) {
+            self.plans.clear();
+        }
+        Ok(match self.plans.entry(address) {
+            std::collections::hash_map::Entry::Occupied(plan) => plan.into_mut(),
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(Plan::new(database, relation)?)
+            }
+        })
+    }
+
+    fn truncate(
+        &mut self,
+        database: &Database,
+        operation: &Operation,
+        relations: &[Arc<Relation>],
+    ) -> Result<(), TargetError> {
+        for relation in relations {
+            let sql = truncate_sql(&self.plan(database, relation)?.table);
+            let done = database.connection.execute_batch(&sql);
+            done.map_err(|error| not_run(Blame::of(database, operation), &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The statement of a change with its values.
+fn prepare<'a>(
+    database: &'a Database,
+    plan: &mut Plan,
+    operation: &Operation,
+) -> Result<CachedStatement<'a>, NotBound> {
+    let write = plan.write(&operation.change).ok_or(NotBound::NoKey)?;
+    let mut statement = database.connection.prepare_cached(&write.sql)?;
+    bind(&mut statement, plan, &write, &operation.change)?;
+    Ok(statement)
+}
+
+fn run(
+    database: &Database,
+    mut statement: CachedStatement<'_>,
+    operation: Operation,
+) -> Result<(), TargetError> {
+    if operation.len() > LARGE_BYTES {
+        let blame = Blame::of(database, &operation);
+        drop(operation);
+        let met = statement.raw_execute();
+        // Its copy of the values goes with it, and is not kept until the table's next change.
+        statement.discard();
+        return blame.judge(met);
+    }
+    match statement.raw_execute() {
+        Ok(1) => Ok(()),
+        met => Blame::of(database, &operation).judge(met),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum NotBound {
+    #[error("the table has no key to find the row by")]
+    NoKey,
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Which change an error is about.
+struct Blame<'a> {
+    database: &'a Database,
+    change: &'static str,
+    lsn: Lsn,
+    table: String,
+    key: String,
+}
+
+impl<'a> Blame<'a> {
+    fn of(database: &'a Database, operation: &Operation) -> Self {
+        Self {
+            database,
+            change: operation.kind(),
+            lsn: operation.lsn,
+            table: operation.tables(),
+            key: operation.shown_key(),
+        }
+    }
+
+    fn error(self, why: String, advice: String) -> TargetError {
+        TargetError::Apply {
+            target: self.database.target.clone(),
+            change: self.change,
+            lsn: self.lsn,
+            table: self.table,
+            key: self.key,
+            why,
+            advice,
+        }
+    }
+
+    /// A change meets exactly one row.
+    fn judge(self, met: rusqlite::Result<usize>) -> Result<(), TargetError> {
+        let why = match met {
+            Ok(1) => return Ok(()),
+            Ok(0) => "the row is not there".to_owned(),
+            Ok(more) => format!("it meets {more} rows instead of one"),
+            Err(error) => return Err(not_run(self, &error)),
+        };
+        let advice = format!(
+            "The table was probably changed in the file itself: put the row back as the source had it, {LOAD_ANEW}"
+        );
+        Err(self.error(why, advice))
+    }
+}
+
+fn not_bound(blame: Blame<'_>, error: NotBound) -> TargetError {
+    let why = error.to_string();
+    match error {
+        NotBound::Sqlite(error) | NotBound::Bind(BindError::Sqlite(error)) => {
+            not_run(blame, &error)
+        }
+        NotBound::NoKey => {
+            let advice = "Give the table a primary key or another replica identity at the source";
+            blame.error(why, advice.into())
+        }
+        NotBound::Bind(_) => {
+            let advice = format!(
+                "Was its type changed at the source? Then add the new column here, {LOAD_ANEW}"
+            );
+            blame.error(why, advice)
+        }
+    }
+}
+
+fn not_run(blame: Blame<'_>, error: &rusqlite::Error) -> TargetError {
+    let advice = match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) if is_unique(error) => format!(
+            "A row with that key is there already, probably written to the file itself: remove it, {LOAD_ANEW}"
+        ),
+        Some(ErrorCode::ConstraintViolation) => {
+            "The table has a constraint that the source has not: make it without, then pull again"
+                .to_owned()
+        }
+        Some(ErrorCode::TooBig) => {
+            "SQLite takes no row of more than 1,000,000,000 bytes: leave its table out with --channels"
+                .to_owned()
+        }
+        _ => {
+            let doing = format!(
+                "apply the {} at {} of table {}{}",
+                blame.change, blame.lsn, blame.table, blame.key
+            );
+            return failed(&blame.database.target, &doing, error);
+        }
+    };
+    blame.error(error.to_string(), advice)
+}
+
+fn is_unique(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{
+        SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE,
+    };
+    let codes = [SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE];
+    error.sqlite_error().is_some_and(|error| codes.contains(&error.extended_code))
+}

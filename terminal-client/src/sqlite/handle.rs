@@ -1,0 +1,110 @@
+use std::{fs::File, path::PathBuf, time::Duration};
+
+use bytes::Bytes;
+use wire::{Snapshot, SnapshotTable, SourceName};
+
+use super::{database::real_path, file::SqliteFile, lock::lock, session::Session, worker::Worker};
+use crate::target::{Operation, Stored, Target, TargetError};
+
+/// A SQLite file as a target. Changes are applied by a thread of its own, while the next are prepared.
+pub struct SqliteTarget {
+    name: String,
+    path: PathBuf,
+    worker: Worker,
+    /// Behind the worker, so that it is let go of last.
+    lock: Option<File>,
+}
+
+impl SqliteTarget {
+    /// Opens the file. Where another program holds it, this waits as long as
+    /// [`SqliteFile::busy_timeout`] says.
+    ///
+    /// # Errors
+    /// [`TargetError::Refused`] where there is no such folder, no right or no database;
+    /// [`TargetError::Busy`] where the file stays locked.
+    pub async fn open(file: &SqliteFile) -> Result<Self, TargetError> {
+        let name = file.to_string();
+        let path = real_path(&name, &file.path)?;
+        let worker =
+            Worker::start(SqliteFile { path: path.clone(), ..file.clone() }, name.clone()).await?;
+        Ok(Self { name, path, worker, lock: None })
+    }
+}
+
+impl Target for SqliteTarget {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn lock(&mut self, source: &SourceName, wait: Duration) -> Result<bool, TargetError> {
+        if self.lock.is_none() {
+            self.lock = lock(&self.name, &self.path, source, wait).await?;
+        }
+        Ok(self.lock.is_some())
+    }
+
+    async fn sources(&mut self) -> Result<Vec<SourceName>, TargetError> {
+        self.worker.call(Session::sources).await
+    }
+
+    async fn stored(&mut self, source: &SourceName) -> Result<Option<Stored>, TargetError> {
+        let source = source.clone();
+        self.worker.call(move |session| session.stored(&source)).await
+    }
+
+    async fn begin_load(
+        &mut self,
+        source: &SourceName,
+        stored: &Stored,
+        snapshot: &Snapshot,
+    ) -> Result<(), TargetError> {
+        let (source, stored, snapshot) = (source.clone(), stored.clone(), snapshot.clone());
+        self.worker.call(move |session| session.begin_load(&source, &stored, &snapshot)).await
+    }
+
+    async fn begin_table(&mut self, table: &SnapshotTable) -> Result<(), TargetError> {
+        let table = table.clone();
+        self.worker.call(move |session| session.begin_table(&table)).await
+    }
+
+    async fn load_rows(&mut self, rows: Bytes) -> Result<(), TargetError> {
+        let len = rows.len();
+        self.worker.send_ahead(len, move |session| session.load_rows(rows)).await
+    }
+
+    async fn end_table(&mut self) -> Result<u64, TargetError> {
+        self.worker.call(Session::end_table).await
+    }
+
+    async fn finish_load(
+        &mut self,
+        source: &SourceName,
+        stored: &Stored,
+        _snapshot: &Snapshot,
+    ) -> Result<(), TargetError> {
+        let (source, stored) = (source.clone(), stored.clone());
+        self.worker.call(move |session| session.finish_load(&source, &stored)).await
+    }
+
+    async fn begin(&mut self) -> Result<(), TargetError> {
+        self.worker.call(Session::begin).await
+    }
+
+    async fn apply(&mut self, operations: Vec<Operation>) -> Result<(), TargetError> {
+        let len = operations.iter().map(Operation::len).sum();
+        self.worker.send_ahead(len, move |session| session.apply(operations)).await
+    }
+
+    async fn commit(&mut self, source: &SourceName, stored: &Stored) -> Result<(), TargetError> {
+        let (source, stored) = (source.clone(), stored.clone());
+        self.worker.call(move |session| session.commit(&source, &stored)).await
+    }
+
+    async fn close(self) {
+        self.worker.close().await;
+    }
+}

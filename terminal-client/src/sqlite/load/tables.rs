@@ -1,0 +1,145 @@
+use std::collections::HashSet;
+
+use wire::{Snapshot, SnapshotTable, SourceName, TableDefinition};
+
+use super::{
+    super::{
+        database::Database,
+        schema::{
+            ColumnSql, Shape, create_index, ensure_row_index, indexes_of, is_ours, quote,
+            row_id_key, rows_are_found, table_name, table_sql, write_record,
+        },
+        values::Kind,
+    },
+    existing::check_existing,
+};
+use crate::target::TargetError;
+
+/// A table of the load.
+#[derive(Debug)]
+pub(in super::super) struct LoadTable {
+    /// Its name in SQLite.
+    pub(in super::super) name: String,
+    pub(in super::super) definition: TableDefinition,
+    /// The columns that the source sends.
+    pub(in super::super) columns: Vec<ColumnSql>,
+    /// Whether this load made it.
+    made: bool,
+}
+
+/// Makes the snapshot's tables where they are missing, checks them where they are there. What has no
+/// rows of its own in the snapshot (the root of partitions that are sent by themselves) is not made.
+pub(in super::super) fn prepare_tables(
+    database: &Database,
+    source: &SourceName,
+    snapshot: &Snapshot,
+) -> Result<Vec<LoadTable>, TargetError> {
+    let mut names = HashSet::new();
+    let mut tables = Vec::with_capacity(snapshot.tables.len());
+    for table in &snapshot.tables {
+        let definition = definition_of(database, snapshot, table)?;
+        let columns = columns_of(database, table, definition)?;
+        let name = table_name(&table.schema, &table.name);
+        if is_ours(&name) || !names.insert(name.to_ascii_lowercase()) {
+            let why = match is_ours(&name) {
+                true => format!("SQLite or Tailwater keeps the name {} for itself", quote(&name)),
+                false => {
+                    format!("SQLite cannot tell its name {} from another table's", quote(&name))
+                }
+            };
+            let advice = "leave it out with --channels, or rename it on the master";
+            return Err(table_error(database, table, why, advice));
+        }
+        let shape = Shape::read(&database.connection, &name);
+        let shape = database.did(&format!("look up the table {}", quote(&name)), shape)?;
+        let made = shape.is_none();
+        match shape {
+            Some(shape) => check_existing(database, source.as_str(), table, &columns, &shape)?,
+            None => {
+                let sql = table_sql(&name, &columns, row_id_key(definition, &columns));
+                let done = database.connection.execute_batch(&sql);
+                database.did(&format!("create the table {}", quote(&name)), done)?;
+            }
+        }
+        tables.push(LoadTable { name, definition: definition.clone(), columns, made });
+    }
+    Ok(tables)
+}
+
+/// Makes keys and indexes, and keeps the definition. A table that was there before keeps its own
+/// indexes, and gets the ones that changes need.
+pub(in super::super) fn finish_table(
+    database: &Database,
+    source: &SourceName,
+    table: &LoadTable,
+) -> Result<(), TargetError> {
+    database.did(&format!("index the table {}", quote(&table.name)), index(database, table))?;
+    let kept = write_record(&database.connection, &table.name, source, &table.definition);
+    database.did("write tailwater_tables", kept)
+}
+
+fn index(database: &Database, table: &LoadTable) -> rusqlite::Result<()> {
+    let connection = &database.connection;
+    let definition = &table.definition;
+    for index in indexes_of(definition).iter().filter(|index| table.made || index.primary) {
+        // Read anew each time: two of the source's indexes may come to the same here.
+        let Some(shape) = Shape::read(connection, &table.name)? else { continue };
+        create_index(connection, &shape, index)?;
+    }
+    let Some(shape) = Shape::read(connection, &table.name)? else { return Ok(()) };
+    match definition.replica_identity {
+        'n' => Ok(()),
+        'f' if rows_are_found(&shape, definition) => Ok(()),
+        _ => ensure_row_index(connection, &shape, &definition.identity_columns),
+    }
+}
+
+fn definition_of<'a>(
+    database: &Database,
+    snapshot: &'a Snapshot,
+    table: &SnapshotTable,
+) -> Result<&'a TableDefinition, TargetError> {
+    let same = |definition: &&TableDefinition| {
+        definition.schema == table.schema && definition.name == table.name
+    };
+    snapshot.definitions.tables.iter().find(same).ok_or_else(|| {
+        let why = "the snapshot has its rows and not its definition".to_owned();
+        table_error(database, table, why, "take a new snapshot")
+    })
+}
+
+fn columns_of(
+    database: &Database,
+    table: &SnapshotTable,
+    definition: &TableDefinition,
+) -> Result<Vec<ColumnSql>, TargetError> {
+    let mut names = HashSet::new();
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for column in &table.columns {
+        let Some(found) = definition.columns.iter().find(|found| found.name == *column) else {
+            let why = format!("the snapshot's definition lacks its column {}", quote(column));
+            return Err(table_error(database, table, why, "take a new snapshot"));
+        };
+        if !names.insert(column.to_ascii_lowercase()) {
+            let why = format!("SQLite cannot tell its column {} from another", quote(column));
+            let advice = "leave the table out with --channels, or rename the column on the master";
+            return Err(table_error(database, table, why, advice));
+        }
+        columns.push(ColumnSql { name: column.clone(), kind: Kind::of_definition(found) });
+    }
+    Ok(columns)
+}
+
+fn table_error(
+    database: &Database,
+    table: &SnapshotTable,
+    why: String,
+    advice: &str,
+) -> TargetError {
+    TargetError::Table {
+        target: database.target.clone(),
+        table: format!("{}.{}", table.schema, table.name),
+        why,
+        advice: advice.to_owned(),
+    }
+}

@@ -1,0 +1,33 @@
+//! The SQLite target (`docs/SQLITE.md`).
+//!
+//! ```text
+//! handle        the async side: each call becomes one of the thread's
+//! worker        the thread: calls in order, rows and changes sent ahead in bounded memory
+//! session       what each call does
+//! load          the first load, in one transaction
+//! apply         changes, row by row
+//! schema        names, tables, indexes, recorded definitions
+//! values        COPY text and PostgreSQL's value texts to SQLite values (pure)
+//! database      the connection and its settings; transactions
+//! position_row  tailwater_position
+//! file          which file, and its settings
+//! lock          one run per file and source
+//! ```
+
+mod apply;
+mod database;
+mod failure;
+mod file;
+mod handle;
+mod load;
+mod lock;
+mod position_row;
+mod schema;
+mod session;
+#[cfg(test)]
+mod tests;
+mod values;
+mod worker;
+
+pub use file::SqliteFile;
+pub use handle::SqliteTarget;

@@ -1,0 +1,42 @@
+use rusqlite::Connection;
+use wire::TableDefinition;
+
+use super::{
+    indexes::{IndexSql, create_index},
+    shape::Shape,
+};
+
+/// Columns of an index over whole rows. What is behind them only separates rows that are alike in
+/// so many columns.
+const ROW_INDEX_COLUMNS: usize = 60;
+
+/// Whether a row is found by the values of all its columns without looking at all rows: a key
+/// whose columns are never NULL separates them.
+pub(in super::super) fn rows_are_found(shape: &Shape, definition: &TableDefinition) -> bool {
+    let never_null = |name: &String| {
+        definition.columns.iter().any(|column| column.name == *name && column.not_null)
+    };
+    let primary = &definition.primary_key;
+    let unique = definition.constraints.iter().map(|constraint| &constraint.columns);
+    let unique = unique.chain(definition.indexes.iter().map(|index| &index.columns));
+    let separates = |columns: &Vec<String>| {
+        !columns.is_empty() && columns.iter().all(never_null) && shape.has_index(columns, true)
+    };
+    !primary.is_empty() && shape.has_index(primary, false) || unique.into_iter().any(separates)
+}
+
+/// Makes an index for rows that are found by the values of `columns`, unless there is one: without it
+/// each update would look at all rows.
+pub(in super::super) fn ensure_row_index(
+    connection: &Connection,
+    shape: &Shape,
+    columns: &[String],
+) -> rusqlite::Result<()> {
+    let columns: Vec<String> = columns.iter().take(ROW_INDEX_COLUMNS).cloned().collect();
+    if columns.is_empty() || shape.has_index(&columns, false) {
+        return Ok(());
+    }
+    tracing::info!(table = shape.name, "indexing the columns that its rows are found by");
+    let name = format!("tailwater_row_{}", shape.name);
+    create_index(connection, shape, &IndexSql { name, unique: false, columns, primary: false })
+}

@@ -1,0 +1,12 @@
+//! How values of PostgreSQL are kept in SQLite. Pure: texts in, values out.
+
+mod array;
+mod cell;
+mod copy;
+mod kind;
+#[cfg(test)]
+mod tests;
+
+pub(super) use cell::{Unfit, cell};
+pub(super) use copy::{CopyError, CopyLines, Fields};
+pub(super) use kind::{Affinity, Kind};
