@@ -1,0 +1,139 @@
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use wire::{CaptureLag, CaptureReport, CaptureState, Lsn, MasterLag};
+
+use super::{
+    clock::{Moment, rfc3339, signed},
+    limits::FleetLimits,
+};
+
+/// The capture's last word, as it may be kept over restarts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureRecord {
+    /// Its state.
+    pub state: CaptureState,
+    /// The slot's name; none if it has not said it yet.
+    pub slot: Option<String>,
+    /// WAL that the slot holds back, bytes.
+    pub retained_bytes: u64,
+    /// What is wrong.
+    pub error: Option<String>,
+    /// The master's position, and when it was seen.
+    pub master: Option<(Lsn, Timestamp)>,
+    /// When it was last heard of: a report, a session, an append.
+    pub last_contact: Option<Timestamp>,
+}
+
+impl Default for CaptureRecord {
+    /// Not heard of yet.
+    fn default() -> Self {
+        Self {
+            state: CaptureState::Unknown,
+            slot: None,
+            retained_bytes: 0,
+            error: None,
+            master: None,
+            last_contact: None,
+        }
+    }
+}
+
+/// The capture.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Capture {
+    pub(super) record: CaptureRecord,
+    /// The newest session heard of.
+    session: u64,
+    /// When it was last heard of, as steady time.
+    contact: Option<SignedDuration>,
+}
+
+impl Capture {
+    pub(super) fn restored(record: CaptureRecord, now: Moment) -> Self {
+        let contact = record.last_contact.map(|wall| now.steady_at(wall));
+        Self { record, session: 0, contact }
+    }
+
+    /// It asked, uploaded or opened a session.
+    pub(super) fn contact(&mut self, now: Moment) {
+        self.seen(CaptureState::Starting, now);
+    }
+
+    /// It appended.
+    pub(super) fn appended(&mut self, now: Moment) {
+        self.seen(CaptureState::Streaming, now);
+    }
+
+    /// What it does shows its state until it says it.
+    fn seen(&mut self, state: CaptureState, now: Moment) {
+        self.record.last_contact = Some(now.wall);
+        self.contact = Some(now.steady);
+        let told = self.record.state;
+        if told == CaptureState::Unknown || told == CaptureState::Starting {
+            self.record.state = state;
+        }
+    }
+
+    /// Takes a report; `false` where it comes from a session that a newer one has fenced off.
+    pub(super) fn report(&mut self, report: &CaptureReport, now: Moment) -> bool {
+        if report.session != 0 && report.session < self.session {
+            return false;
+        }
+        self.session = self.session.max(report.session);
+        self.seen(report.state, now);
+        let record = &mut self.record;
+        record.state = report.state;
+        record.error = report.error.clone().filter(|error| !error.is_empty());
+        // What it cannot ask the master just now stays as it was.
+        record.retained_bytes = report.retained_bytes.unwrap_or(record.retained_bytes);
+        if !report.slot.is_empty() {
+            record.slot = Some(report.slot.clone());
+        }
+        if let Some(master) = report.master {
+            record.master = Some((master, now.wall));
+        }
+        true
+    }
+
+    /// `slot` is that of the log, for a capture that has not told its own yet.
+    pub(super) fn lag(&self, limits: &FleetLimits, slot: Option<&str>, now: Moment) -> CaptureLag {
+        let silent = self.contact.map(|contact| now.since(contact));
+        let is_silent = silent.is_some_and(|time| time > signed(limits.capture_offline_after));
+        let record = &self.record;
+        let is_offline = is_silent && is_alive(record.state);
+        CaptureLag {
+            state: if is_offline { CaptureState::Offline } else { record.state },
+            slot: record.slot.clone().or_else(|| slot.map(str::to_owned)),
+            retained_bytes: record.retained_bytes,
+            last_contact: record.last_contact.map(rfc3339),
+            error: record.error.clone(),
+        }
+    }
+
+    pub(super) fn master(&self) -> MasterLag {
+        let (lsn, seen_at) = self.record.master.unzip();
+        MasterLag { lsn, seen_at: seen_at.map(rfc3339) }
+    }
+}
+
+/// Whether a capture in that state goes on reporting. From one that stopped with a reason, silence
+/// is to be expected, and the reason is worth more than the silence.
+const fn is_alive(state: CaptureState) -> bool {
+    match state {
+        CaptureState::Unknown
+        | CaptureState::Starting
+        | CaptureState::WaitingForSlot
+        | CaptureState::Copying
+        | CaptureState::Streaming
+        | CaptureState::Unproved
+        | CaptureState::Offline => true,
+        CaptureState::SlotMissing
+        | CaptureState::SlotLost
+        | CaptureState::RelayBehindSlot
+        | CaptureState::MasterBehindRelay
+        | CaptureState::OtherHistory
+        | CaptureState::OtherMaster
+        | CaptureState::PublicationChanged
+        | CaptureState::Error => false,
+    }
+}
