@@ -11,6 +11,8 @@
 
 pub mod access;
 pub mod cli;
+#[cfg(test)]
+mod feed;
 pub mod fleet;
 mod log;
 mod server;

@@ -17,7 +17,7 @@ use crate::{
 
 /// A source that is served.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// Its name.
     pub name: SourceName,
     /// Its log.
@@ -30,18 +30,18 @@ pub struct Source {
 
 impl Source {
     /// Its terminals and its capture.
-    pub fn fleet(&self) -> MutexGuard<'_, Fleet> {
+    pub(crate) fn fleet(&self) -> MutexGuard<'_, Fleet> {
         self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets a terminal; `false` where it is not known. Blocks.
-    pub fn forget(&self, name: &TerminalName) -> Result<bool, StoreError> {
+    pub(crate) fn forget(&self, name: &TerminalName) -> Result<bool, StoreError> {
         let known = self.fleet().forget(name);
         self.save().map(|()| known)
     }
 
     /// Writes down what was heard since the last time. Blocks.
-    pub fn save(&self) -> Result<(), StoreError> {
+    pub(crate) fn save(&self) -> Result<(), StoreError> {
         let _one = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let terminals = self.fleet().take_unsaved();
         self.save_terminals(&terminals).inspect_err(|_| {
@@ -81,7 +81,7 @@ type Opened = Result<Arc<Source>, Arc<StoreError>>;
 
 /// All sources of a data directory.
 #[derive(Debug)]
-pub struct Sources {
+pub(crate) struct Sources {
     data_dir: PathBuf,
     settings: LogSettings,
     limits: FleetLimits,
@@ -101,7 +101,7 @@ impl Sources {
     ///
     /// # Errors
     /// Only for the directory itself; a source that cannot be opened is remembered with its error.
-    pub fn open(
+    pub(crate) fn open(
         data_dir: &Path,
         settings: LogSettings,
         limits: FleetLimits,
@@ -157,18 +157,18 @@ impl Sources {
     }
 
     /// A source by name; none where there is none.
-    pub fn get(&self, name: &SourceName) -> Option<Opened> {
+    pub(crate) fn get(&self, name: &SourceName) -> Option<Opened> {
         self.opened.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// All sources, by name.
-    pub fn all(&self) -> Vec<(SourceName, Opened)> {
+    pub(crate) fn all(&self) -> Vec<(SourceName, Opened)> {
         let all = self.opened.read().unwrap_or_else(PoisonError::into_inner);
         all.iter().map(|(name, opened)| (name.clone(), opened.clone())).collect()
     }
 
     /// Makes a source that does not exist yet. Blocks.
-    pub fn begin(&self, name: &SourceName, facts: &Facts) -> Result<Opened, StoreError> {
+    pub(crate) fn begin(&self, name: &SourceName, facts: &Facts) -> Result<Opened, StoreError> {
         let _one = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = self.get(name) {
             return Ok(opened);
@@ -185,7 +185,7 @@ impl Sources {
     }
 
     /// Writes terminals' records down. Blocks.
-    pub fn save(&self) {
+    pub(crate) fn save(&self) {
         for (name, opened) in self.all() {
             if let Ok(source) = opened
                 && let Err(error) = source.save()
@@ -196,7 +196,7 @@ impl Sources {
     }
 
     /// Finishes what is under way and stops. Blocks.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.save();
         for (_, opened) in self.all() {
             if let Ok(source) = opened {

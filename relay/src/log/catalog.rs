@@ -32,7 +32,7 @@ const UPLOAD: u8 = b'u';
 
 /// The source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceRecord {
+pub(crate) struct SourceRecord {
     /// Its history.
     pub lineage: Lineage,
     /// The master as the log has known it: as of the last session that appended.
@@ -49,7 +49,7 @@ pub struct SourceRecord {
 
 /// How the log stood at a position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClosedState {
+pub(crate) struct ClosedState {
     /// The end of the newest closed range, or where the log began.
     pub through: Lsn,
     /// The channels' hashes there.
@@ -63,7 +63,7 @@ pub struct ClosedState {
 /// Why an object was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum UploadKind {
+pub(crate) enum UploadKind {
     /// A part of a transaction that is not closed.
     Transaction,
     /// A part of a snapshot that is not complete.
@@ -74,7 +74,7 @@ pub enum UploadKind {
 
 /// An object that nothing refers to yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upload {
+pub(crate) struct Upload {
     /// Why it is there.
     pub kind: UploadKind,
     /// The capture session that sent it.
@@ -83,28 +83,28 @@ pub struct Upload {
 
 /// The catalogue of one source.
 #[derive(Clone, Debug)]
-pub struct Catalog {
+pub(crate) struct Catalog {
     records: Arc<dyn Records>,
 }
 
 impl Catalog {
     /// Over its records.
-    pub fn new(records: Arc<dyn Records>) -> Self {
+    pub(crate) fn new(records: Arc<dyn Records>) -> Self {
         Self { records }
     }
 
     /// The source; none where it was never begun.
-    pub fn source(&self) -> Result<Option<SourceRecord>, StoreError> {
+    pub(crate) fn source(&self) -> Result<Option<SourceRecord>, StoreError> {
         self.json(SOURCE, None)
     }
 
     /// Where the closed ranges end; none until the log has begun.
-    pub fn closed(&self) -> Result<Option<ClosedState>, StoreError> {
+    pub(crate) fn closed(&self) -> Result<Option<ClosedState>, StoreError> {
         self.json(CLOSED, None)
     }
 
     /// The closed range that holds what comes right after `position`.
-    pub fn range(&self, position: Lsn) -> Result<Option<ClosedRange>, StoreError> {
+    pub(crate) fn range(&self, position: Lsn) -> Result<Option<ClosedRange>, StoreError> {
         let found = self.records.next(&[RANGE], &numbered(RANGE, position))?;
         let Some((_, value)) = found else { return Ok(None) };
         let range = ClosedRange::decode(&value).map_err(|detail| damaged(Some(position), detail))?;
@@ -112,18 +112,18 @@ impl Catalog {
     }
 
     /// The snapshot at that position.
-    pub fn snapshot(&self, lsn: Lsn) -> Result<Option<Snapshot>, StoreError> {
+    pub(crate) fn snapshot(&self, lsn: Lsn) -> Result<Option<Snapshot>, StoreError> {
         self.json(&numbered(SNAPSHOT, lsn), Some(lsn))
     }
 
     /// Positions of all snapshots, oldest first.
-    pub fn snapshot_positions(&self) -> Result<Vec<Lsn>, StoreError> {
+    pub(crate) fn snapshot_positions(&self) -> Result<Vec<Lsn>, StoreError> {
         let keys = self.records.keys(&[SNAPSHOT])?;
         Ok(keys.iter().filter_map(|key| key.get(1..)?.try_into().ok()).map(position).collect())
     }
 
     /// All terminals' records.
-    pub fn terminals<T: DeserializeOwned>(&self) -> Result<Vec<(TerminalName, T)>, StoreError> {
+    pub(crate) fn terminals<T: DeserializeOwned>(&self) -> Result<Vec<(TerminalName, T)>, StoreError> {
         let mut found = Vec::new();
         let mut after = Bytes::from_static(&[TERMINAL]);
         while let Some((key, value)) = self.records.next(&[TERMINAL], &after)? {
@@ -137,17 +137,17 @@ impl Catalog {
     }
 
     /// Capture's last word.
-    pub fn capture<T: DeserializeOwned>(&self) -> Result<Option<T>, StoreError> {
+    pub(crate) fn capture<T: DeserializeOwned>(&self) -> Result<Option<T>, StoreError> {
         self.json(CAPTURE, None)
     }
 
     /// An object that nothing refers to yet.
-    pub fn upload(&self, name: Hash) -> Result<Option<Upload>, StoreError> {
+    pub(crate) fn upload(&self, name: Hash) -> Result<Option<Upload>, StoreError> {
         self.json(&upload_key(name), None)
     }
 
     /// The names of objects that nothing refers to yet.
-    pub fn uploads(&self) -> Result<Vec<Hash>, StoreError> {
+    pub(crate) fn uploads(&self) -> Result<Vec<Hash>, StoreError> {
         let keys = self.records.keys(&[UPLOAD])?;
         Ok(keys
             .iter()
@@ -157,7 +157,7 @@ impl Catalog {
     }
 
     /// Makes changes durable, all or none.
-    pub fn write(&self, changes: Changes) -> Result<(), StoreError> {
+    pub(crate) fn write(&self, changes: Changes) -> Result<(), StoreError> {
         if changes.0.changes.is_empty() {
             return Ok(());
         }
@@ -165,12 +165,12 @@ impl Catalog {
     }
 
     /// Opens it anew after an error.
-    pub fn reopen(&self) -> Result<(), StoreError> {
+    pub(crate) fn reopen(&self) -> Result<(), StoreError> {
         self.records.reopen()
     }
 
     /// Bytes on disk.
-    pub fn disk_bytes(&self) -> u64 {
+    pub(crate) fn disk_bytes(&self) -> u64 {
         self.records.disk_bytes()
     }
 
@@ -185,26 +185,26 @@ impl Catalog {
 
 /// Changes to the catalogue that belong together.
 #[derive(Debug, Default)]
-pub struct Changes(RecordBatch);
+pub(crate) struct Changes(RecordBatch);
 
 impl Changes {
     /// None yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Sets the source's record.
-    pub fn source(&mut self, record: &SourceRecord) -> Result<(), StoreError> {
+    pub(crate) fn source(&mut self, record: &SourceRecord) -> Result<(), StoreError> {
         self.json(SOURCE.to_vec(), record)
     }
 
     /// Sets where the closed ranges end.
-    pub fn closed(&mut self, state: &ClosedState) -> Result<(), StoreError> {
+    pub(crate) fn closed(&mut self, state: &ClosedState) -> Result<(), StoreError> {
         self.json(CLOSED.to_vec(), state)
     }
 
     /// Adds a closed range; its objects are no longer without a reference.
-    pub fn range(&mut self, range: &ClosedRange) {
+    pub(crate) fn range(&mut self, range: &ClosedRange) {
         self.0.put(numbered(RANGE, range.header.through), range.encode());
         let parts = range.header.channels.iter().flat_map(|part| &part.parts);
         for object in range.objects.iter().chain(parts) {
@@ -213,7 +213,7 @@ impl Changes {
     }
 
     /// Adds a snapshot; its objects are no longer without a reference.
-    pub fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
+    pub(crate) fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
         for object in snapshot.tables.iter().flat_map(|table| &table.objects) {
             self.forget_upload(object.name);
         }
@@ -221,7 +221,7 @@ impl Changes {
     }
 
     /// Sets a terminal's record.
-    pub fn terminal<T: Serialize>(
+    pub(crate) fn terminal<T: Serialize>(
         &mut self,
         name: &TerminalName,
         record: &T,
@@ -230,22 +230,22 @@ impl Changes {
     }
 
     /// Sets capture's last word.
-    pub fn capture<T: Serialize>(&mut self, record: &T) -> Result<(), StoreError> {
+    pub(crate) fn capture<T: Serialize>(&mut self, record: &T) -> Result<(), StoreError> {
         self.json(CAPTURE.to_vec(), record)
     }
 
     /// Forgets a terminal.
-    pub fn forget_terminal(&mut self, name: &TerminalName) {
+    pub(crate) fn forget_terminal(&mut self, name: &TerminalName) {
         self.0.remove(terminal_key(name));
     }
 
     /// Notes an object before it is stored.
-    pub fn upload(&mut self, name: Hash, upload: Upload) -> Result<(), StoreError> {
+    pub(crate) fn upload(&mut self, name: Hash, upload: Upload) -> Result<(), StoreError> {
         self.json(upload_key(name), &upload)
     }
 
     /// Takes the note back.
-    pub fn forget_upload(&mut self, name: Hash) {
+    pub(crate) fn forget_upload(&mut self, name: Hash) {
         self.0.remove(upload_key(name));
     }
 

@@ -2,7 +2,7 @@ use wire::Lsn;
 
 /// Acknowledged slices that are lost or damaged: reads behind `lsn` and appends are refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
+pub(crate) struct Damage {
     /// Everything up to here is whole.
     pub lsn: Lsn,
     /// What happened, and what to do.

@@ -32,7 +32,7 @@ mod standing;
 mod tail;
 mod writer;
 
-pub(crate) use catalog::{Catalog, Changes, Upload, UploadKind};
+pub(crate) use catalog::{Changes, Upload, UploadKind};
 pub use error::StoreError;
 pub(crate) use objects::{Objects, Spool};
 pub(crate) use range::ClosedRange;

@@ -8,7 +8,7 @@ use wire::Hash;
 use super::error::StoreError;
 
 /// An object under construction; dropped without [`Spool::keep`], it leaves nothing.
-pub trait Spool: Write + Send {
+pub(crate) trait Spool: Write + Send {
     /// Reads back what was written: at most `max` bytes from `offset`.
     fn read_at(&self, offset: u64, max: usize) -> Result<Bytes, StoreError>;
 
@@ -18,7 +18,7 @@ pub trait Spool: Write + Send {
 }
 
 /// Keeps immutable objects.
-pub trait Objects: Send + Sync + std::fmt::Debug {
+pub(crate) trait Objects: Send + Sync + std::fmt::Debug {
     /// Begins an object.
     fn spool(&self) -> Result<Box<dyn Spool>, StoreError>;
 

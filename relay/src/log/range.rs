@@ -12,7 +12,7 @@ const OBJECT_LEN: usize = 40;
 
 /// Slices that were sealed into one object per channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClosedRange {
+pub(crate) struct ClosedRange {
     /// Range, counts, hashes; `stored_len` is that of the object's payload.
     pub header: SliceHeader,
     /// The objects, in the order of the header's channels.

@@ -6,25 +6,25 @@ use super::error::StoreError;
 
 /// Changes that become visible and durable together.
 #[derive(Debug, Default)]
-pub struct RecordBatch {
+pub(crate) struct RecordBatch {
     /// Keys with their new values; `None` removes.
     pub changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 impl RecordBatch {
     /// Sets a record.
-    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+    pub(crate) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.changes.push((key, Some(value)));
     }
 
     /// Removes a record.
-    pub fn remove(&mut self, key: Vec<u8>) {
+    pub(crate) fn remove(&mut self, key: Vec<u8>) {
         self.changes.push((key, None));
     }
 }
 
 /// An ordered map of records of any length. No key may be another key and a byte below 2.
-pub trait Records: Send + Sync + std::fmt::Debug {
+pub(crate) trait Records: Send + Sync + std::fmt::Debug {
     /// Applies the changes; on disk when it returns.
     fn write(&self, batch: RecordBatch) -> Result<(), StoreError>;
 

@@ -6,7 +6,7 @@ use super::{damage::Damage, error::StoreError};
 
 /// Why the log does not do what capture asks.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// A newer session has taken over.
     #[error(
         "session {session} is not the newest of this source ({newest} is): another capture has taken over; stop this one, or start it again to take over in turn"

@@ -34,7 +34,7 @@ use super::{
 
 /// A source's log.
 #[derive(Debug)]
-pub struct Log {
+pub(crate) struct Log {
     shared: Arc<Shared>,
     jobs: Mutex<Sender<Job>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -42,7 +42,7 @@ pub struct Log {
 
 impl Log {
     /// Makes the folder of a source that was never begun, with a lineage of its own.
-    pub fn create(folder: &Path, facts: &Facts) -> Result<(), StoreError> {
+    pub(crate) fn create(folder: &Path, facts: &Facts) -> Result<(), StoreError> {
         fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, error))?;
         HeadFile::create(&folder.join("HEAD"))?;
         let catalog = Catalog::new(Arc::new(SledRecords::open(&folder.join("catalog"))?));
@@ -59,7 +59,7 @@ impl Log {
     }
 
     /// Opens the log in `folder`; none where it was never begun. Blocks.
-    pub fn open(
+    pub(crate) fn open(
         folder: &Path,
         source: &SourceName,
         settings: LogSettings,
@@ -104,27 +104,27 @@ impl Log {
     }
 
     /// How the log stands as far as it is durable.
-    pub fn standing(&self) -> Arc<Standing> {
+    pub(crate) fn standing(&self) -> Arc<Standing> {
         self.shared.standing.borrow().clone()
     }
 
     /// Tells of each change of the standing.
-    pub fn watch(&self) -> watch::Receiver<Arc<Standing>> {
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Standing>> {
         self.shared.standing.subscribe()
     }
 
     /// Adds a slice, whose checksums were found right; answers the durable head once it is on disk.
-    pub async fn append(&self, session: u64, slice: Slice) -> Result<Lsn, Refusal> {
+    pub(crate) async fn append(&self, session: u64, slice: Slice) -> Result<Lsn, Refusal> {
         self.ask(|reply| Job::Append(Box::new(Append { session, slice, reply }))).await
     }
 
     /// Opens a session; older ones are fenced from then on.
-    pub async fn open_session(&self, request: SessionRequest) -> Result<SessionAnswer, Refusal> {
+    pub(crate) async fn open_session(&self, request: SessionRequest) -> Result<SessionAnswer, Refusal> {
         self.ask(|reply| Job::Session { request: Box::new(request), reply }).await
     }
 
     /// Adds a snapshot whose objects are here; the first begins the log.
-    pub async fn add_snapshot(&self, session: u64, snapshot: Snapshot) -> Result<(), Refusal> {
+    pub(crate) async fn add_snapshot(&self, session: u64, snapshot: Snapshot) -> Result<(), Refusal> {
         self.ask(|reply| Job::Snapshot { session, snapshot: Box::new(snapshot), reply }).await
     }
 
@@ -143,18 +143,18 @@ impl Log {
     }
 
     /// Plans the answer to a pull. Blocks for reads of headers.
-    pub fn plan(&self, pull: &Pull) -> Result<Planned, ReadError> {
+    pub(crate) fn plan(&self, pull: &Pull) -> Result<Planned, ReadError> {
         plan(&self.shared, pull)
     }
 
     /// When the oldest commit behind `position` was made (µs since 1970); none where there is none.
     /// Blocks.
-    pub fn commit_after(&self, position: Lsn) -> Result<Option<i64>, StoreError> {
+    pub(crate) fn commit_after(&self, position: Lsn) -> Result<Option<i64>, StoreError> {
         commit_after(&self.shared, position)
     }
 
     /// The positions of the snapshots that terminals may take, oldest first. Blocks.
-    pub fn snapshot_positions(&self) -> Result<Vec<Lsn>, StoreError> {
+    pub(crate) fn snapshot_positions(&self) -> Result<Vec<Lsn>, StoreError> {
         let standing = self.standing();
         let mut positions = self.shared.catalog.snapshot_positions()?;
         positions.retain(|lsn| standing.horizon <= Some(*lsn) && Some(*lsn) <= standing.head);
@@ -162,33 +162,33 @@ impl Log {
     }
 
     /// The position of the newest snapshot that terminals may take. Blocks.
-    pub fn newest_snapshot(&self) -> Result<Option<Lsn>, StoreError> {
+    pub(crate) fn newest_snapshot(&self) -> Result<Option<Lsn>, StoreError> {
         Ok(self.snapshot_positions()?.pop())
     }
 
     /// The catalogue.
-    pub fn catalog(&self) -> &Catalog {
+    pub(crate) fn catalog(&self) -> &Catalog {
         &self.shared.catalog
     }
 
     /// The objects.
-    pub fn objects(&self) -> &Arc<dyn Objects> {
+    pub(crate) fn objects(&self) -> &Arc<dyn Objects> {
         &self.shared.objects
     }
 
     /// Bytes on disk.
-    pub fn disk_bytes(&self) -> u64 {
+    pub(crate) fn disk_bytes(&self) -> u64 {
         let shared = &self.shared;
         shared.tail.disk_bytes() + shared.catalog.disk_bytes() + shared.objects.disk_bytes()
     }
 
     /// Why sealing does not get on, if it does not.
-    pub fn seal_error(&self) -> Option<Arc<StoreError>> {
+    pub(crate) fn seal_error(&self) -> Option<Arc<StoreError>> {
         self.shared.seal_error().clone()
     }
 
     /// Finishes what was asked, then stops. Blocks.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         let _ = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).send(Job::Stop);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {

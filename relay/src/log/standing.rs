@@ -10,7 +10,7 @@ use super::{
 
 /// How a log stands: everything that an append is judged by and that readers need to know.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// The source.
     pub source: SourceName,
     /// Its history.
@@ -105,7 +105,7 @@ impl Standing {
     }
 
     /// Whether the session is the newest.
-    pub fn check_session(&self, session: u64) -> Result<(), Refusal> {
+    pub(crate) fn check_session(&self, session: u64) -> Result<(), Refusal> {
         if session == self.session && session > 0 {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wire::SourceName;
 
-use super::{deliver::Verified, problem::Refused, settings::ServerSettings};
+use super::{problem::Refused, settings::ServerSettings, verified::Verified};
 use crate::{
     access::{TokenError, Tokens},
     fleet::{Clock, Moment},

@@ -16,7 +16,10 @@ mod problem;
 mod router;
 mod serve;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod timed;
+mod verified;
 mod wait;
 
 pub use app::{App, OpenError};

@@ -4,7 +4,7 @@ use wire::ChannelName;
 
 /// The channels of a reader; `control` is always one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Channels {
+pub(crate) enum Channels {
     /// Every channel.
     All,
     /// These.
@@ -13,7 +13,7 @@ pub enum Channels {
 
 impl Channels {
     /// Whether the reader gets this channel.
-    pub fn keep(&self, channel: &ChannelName) -> bool {
+    pub(crate) fn keep(&self, channel: &ChannelName) -> bool {
         match self {
             Self::All => true,
             Self::Only(names) => channel.is_control() || names.contains(channel),

@@ -4,7 +4,7 @@ use crate::log::{damage::Damage, error::StoreError};
 
 /// Why a pull is not answered with data.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub(crate) enum ReadError {
     /// The log has not begun.
     #[error(
         "the log has not begun: its first copy of the master is under way; try again in a while"

@@ -23,7 +23,7 @@ const MOST_OBJECT_BYTES: u64 = 256 << 20;
 
 /// What a terminal asks for.
 #[derive(Clone, Debug)]
-pub struct Pull {
+pub(crate) struct Pull {
     /// Where it stands.
     pub after: Lsn,
     /// What it gets.
@@ -36,7 +36,7 @@ pub struct Pull {
 
 /// What it gets.
 #[derive(Debug)]
-pub enum Planned {
+pub(crate) enum Planned {
     /// Slices, filtered, up to `through`.
     Slices {
         /// The position they reach.

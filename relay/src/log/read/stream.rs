@@ -17,7 +17,7 @@ const PIECE: usize = 64 << 10;
 
 /// Reads the slices of one answer, filtered, as a row of bytes.
 #[derive(Debug)]
-pub struct SliceReader {
+pub(crate) struct SliceReader {
     shared: Arc<Shared>,
     channels: Channels,
     source: SourceName,
@@ -60,7 +60,7 @@ impl SliceReader {
     }
 
     /// The next bytes; none at the end. May read from the disk.
-    pub fn next_piece(&mut self) -> Result<Option<Bytes>, StoreError> {
+    pub(crate) fn next_piece(&mut self) -> Result<Option<Bytes>, StoreError> {
         loop {
             if let Some(bytes) = self.ready.pop_front() {
                 return Ok(Some(bytes));
@@ -74,7 +74,7 @@ impl SliceReader {
     }
 
     /// Whether the next piece is in memory.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         let next = self.selected.as_slice().first();
         !self.ready.is_empty()
             || self.open.is_none() && !matches!(next, Some(Selected { place: Place::Tail(_), .. }))

@@ -6,9 +6,7 @@ mod manifest;
 mod pull;
 mod reported;
 mod snapshots;
-mod verified;
 
 pub(super) use download::download;
 pub(super) use pull::pull;
 pub(super) use snapshots::snapshots;
-pub(super) use verified::Verified;

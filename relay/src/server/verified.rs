@@ -16,7 +16,7 @@ const READ: usize = 256 << 10;
 
 /// Which objects were found whole, under which stamp.
 #[derive(Debug, Default)]
-pub(in crate::server) struct Verified {
+pub(super) struct Verified {
     stamps: Mutex<HashMap<Hash, u64>>,
 }
 

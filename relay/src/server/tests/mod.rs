@@ -1,0 +1,4 @@
+//! The interface over real sockets, with real bytes.
+
+mod basics;
+mod relay;
