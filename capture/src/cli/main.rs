@@ -1,4 +1,4 @@
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -65,7 +65,8 @@ fn stop_signal() -> Result<CancellationToken, Failure> {
 fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::try_from_env("TAILWATER_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,capture=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Json => builder.json().init(),
         LogFormat::Text => builder.with_target(false).compact().init(),

@@ -146,12 +146,9 @@ async fn prepare(sql: &mut SqlSession, settings: &Settings) -> Result<(), BeginE
     };
     let (missing, notes): (Vec<_>, Vec<_>) =
         check(&settings.source, sql, &scope).await?.into_iter().partition(|finding| finding.blocks);
-    notes.iter().for_each(|note| tracing::info!("{note}"));
+    notes.iter().for_each(|note| tracing::warn!("{note}"));
     if !missing.is_empty() {
         return Err(BeginError::NotReady(missing));
-    }
-    for table in &plan.left_out {
-        tracing::warn!("left out: {}.{}, because {}", table.schema, table.name, table.identity.reason());
     }
     match existing {
         Some(existing) if !existing.ours => {
