@@ -132,7 +132,7 @@ fn make(
     }
     let columns = relation.columns.iter().zip(kinds);
     let columns: Vec<ColumnSql> =
-        columns.map(|(c, kind)| ColumnSql { name: c.name.clone(), kind: *kind }).collect();
+        columns.map(|(c, kind)| ColumnSql::sent(&c.name, *kind)).collect();
     let mut keys = relation.columns.iter().zip(kinds).filter(|(column, _)| column.key);
     let row_id = match (relation.identity, keys.next(), keys.next()) {
         (ReplicaIdentity::Default, Some((key, Kind::Integer)), None) => Some(key.name.as_str()),
@@ -163,9 +163,9 @@ fn check(
     }
     for (column, kind) in relation.columns.iter().zip(kinds) {
         let quoted = quote(&column.name);
-        let sql = ColumnSql { name: column.name.clone(), kind: *kind }.sql();
-        let Some(found) = shape.column(&column.name) else {
-            let why = format!("it has no column {quoted}, which the source's has now");
+        let sql = ColumnSql::sent(&column.name, *kind).sql();
+        let Some(found) = shape.column(&column.name).filter(|found| !found.generated) else {
+            let why = format!("it has no column {quoted} to write to, which the source's has now");
             let advice = format!(
                 "run ALTER TABLE {name} ADD COLUMN {sql}; (or RENAME COLUMN, if it is another's new name), then pull again"
             );

@@ -7,7 +7,7 @@ use super::{
         database::Database,
         schema::{
             ColumnSql, Shape, create_index, ensure_row_index, indexes_of, is_ours, quote,
-            row_id_key, rows_are_found, table_name, table_sql, write_record,
+            row_id_key, rows_are_found, same_in_sqlite, table_name, table_sql, write_record,
         },
         values::Kind,
     },
@@ -56,7 +56,8 @@ pub(in super::super) fn prepare_tables(
         match shape {
             Some(shape) => check_existing(database, source.as_str(), table, &columns, &shape)?,
             None => {
-                let sql = table_sql(&name, &columns, row_id_key(definition, &columns));
+                let all = with_generated(definition, &columns);
+                let sql = table_sql(&name, &all, row_id_key(definition, &all));
                 let done = database.connection.execute_batch(&sql);
                 database.did(&format!("create the table {}", quote(&name)), done)?;
             }
@@ -125,9 +126,30 @@ fn columns_of(
             let advice = "leave the table out with --channels, or rename the column on the master";
             return Err(table_error(database, table, why, advice));
         }
-        columns.push(ColumnSql { name: column.clone(), kind: Kind::of_definition(found) });
+        columns.push(ColumnSql::sent(column, Kind::of_definition(found)));
     }
     Ok(columns)
+}
+
+/// The columns to make, in the definition's order: those that are sent, and generated ones that SQLite
+/// computes as PostgreSQL does. Others are left out, for nobody sends their values.
+fn with_generated(definition: &TableDefinition, sent: &[ColumnSql]) -> Vec<ColumnSql> {
+    let sent_one = |name: &str| sent.iter().find(|column| column.name == name);
+    let is_integer = |name: &str| sent_one(name).is_some_and(|column| column.kind == Kind::Integer);
+    let made = definition.columns.iter().filter_map(|column| {
+        if let Some(sent) = sent_one(&column.name) {
+            return Some(sent.clone());
+        }
+        let kind = Kind::of_definition(column);
+        let same = |expression: &String| same_in_sqlite(expression, is_integer);
+        let generated = column.generated.as_ref().filter(|_| kind == Kind::Integer).and_then(same);
+        if generated.is_none() {
+            let (table, column) = (&definition.name, &column.name);
+            tracing::warn!(table, column, "made without this column, whose values are not sent");
+        }
+        Some(ColumnSql { name: column.name.clone(), kind, generated: Some(generated?) })
+    });
+    made.collect()
 }
 
 fn table_error(

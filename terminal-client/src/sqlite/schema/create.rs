@@ -7,12 +7,23 @@ use super::{super::values::Kind, names::quote};
 pub(in super::super) struct ColumnSql {
     pub(in super::super) name: String,
     pub(in super::super) kind: Kind,
+    /// SQLite's own expression for it, where the source does not send its values.
+    pub(in super::super) generated: Option<String>,
 }
 
 impl ColumnSql {
+    /// One whose values the source sends.
+    pub(in super::super) fn sent(name: &str, kind: Kind) -> Self {
+        Self { name: name.to_owned(), kind, generated: None }
+    }
+
     /// `"name" TYPE`.
     pub(in super::super) fn sql(&self) -> String {
-        format!("{} {}", quote(&self.name), self.kind.declared())
+        let sql = format!("{} {}", quote(&self.name), self.kind.declared());
+        match &self.generated {
+            Some(expression) => format!("{sql} GENERATED ALWAYS AS ({expression}) STORED"),
+            None => sql,
+        }
     }
 }
 
@@ -49,7 +60,9 @@ pub(in super::super) fn row_id_key<'a>(
         .constraints
         .iter()
         .any(|constraint| constraint.kind == 'p' && is_deferrable(&constraint.definition));
-    let integer = columns.iter().any(|c| c.name == *only && c.kind == Kind::Integer);
+    let integer = columns.iter().any(|column| {
+        column.name == *only && column.kind == Kind::Integer && column.generated.is_none()
+    });
     (integer && !deferrable).then_some(only.as_str())
 }
 

@@ -210,3 +210,22 @@ async fn tables_without_columns_and_with_1600() {
     assert_eq!(place.rows("SELECT count(*) FROM none"), ["2"]);
     assert_eq!(place.rows("SELECT c0, c1599 FROM wide"), ["'x'|'x'"]);
 }
+
+#[tokio::test]
+async fn generated_columns_are_computed_where_that_is_the_same() {
+    let place = Place::new();
+    let mut made = table(
+        "made",
+        &[
+            ("id", "integer", "int4", -1),
+            ("a", "integer", "int4", -1),
+            ("twice", "integer", "int4", -1),
+            ("low", "text", "text", -1),
+        ],
+        &["id"],
+    );
+    made.columns[2].generated = Some("(a * 2)".into());
+    made.columns[3].generated = Some("lower(a::text)".into());
+    place.loaded(&[(made, "1\t5\n2\t\\N\n")]).await;
+    assert_eq!(place.rows("SELECT * FROM made"), ["1|5|10", "2|NULL|NULL"]);
+}
