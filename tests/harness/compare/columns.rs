@@ -31,6 +31,8 @@ pub(super) struct Column {
     pub(super) name: String,
     /// As `format_type` prints it, e.g. `numeric(12,2)`, `integer[]`.
     pub(super) type_name: String,
+    /// The same of the type below all domains.
+    pub(super) base_type: String,
 }
 
 impl Table {
@@ -88,7 +90,11 @@ pub(super) async fn read(client: &Client, tables: &Tables) -> Result<Vec<Table>>
 pub(super) async fn find(client: &Client, schema: &str, name: &str) -> Result<Option<Table>> {
     let rows = client
         .query(
-            "SELECT a.attname, format_type(a.atttypid, a.atttypmod) \
+            "SELECT a.attname, format_type(a.atttypid, a.atttypmod), ( \
+               WITH RECURSIVE below AS ( \
+                 SELECT a.atttypid AS of, a.atttypmod AS modifier \
+                 UNION ALL SELECT t.typbasetype, t.typtypmod FROM below JOIN pg_type t ON t.oid = below.of WHERE t.typtype = 'd' \
+               ) SELECT format_type(below.of, below.modifier) FROM below JOIN pg_type t ON t.oid = below.of WHERE t.typtype <> 'd') \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
              WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') ORDER BY a.attnum",
@@ -101,8 +107,10 @@ pub(super) async fn find(client: &Client, schema: &str, name: &str) -> Result<Op
     let mut columns = Vec::new();
     for row in rows {
         // A table without columns: one row of NULLs, from the outer join.
-        if let (Some(name), Some(type_name)) = (row.try_get(0)?, row.try_get(1)?) {
-            columns.push(Column { name, type_name });
+        if let (Some(name), Some(type_name), Some(base_type)) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)
+        {
+            columns.push(Column { name, type_name, base_type });
         }
     }
     Ok(Some(Table { schema: schema.to_owned(), name: name.to_owned(), columns }))

@@ -49,7 +49,7 @@ async fn each_expected(source: &Client, table: &Table, mut take: impl FnMut(Stri
     each_row(source, table, |row| {
         let fields = row.split('\t').zip(&table.columns);
         let values: Result<Vec<String>> =
-            fields.map(|(field, column)| expected(field, &column.type_name)).collect();
+            fields.map(|(field, column)| expected(field, &column.base_type)).collect();
         take(values?.join(" | "));
         Ok(())
     })
@@ -64,7 +64,7 @@ fn each_found(terminal: &Connection, table: &Table, mut take: impl FnMut(String)
     while let Some(row) = rows.next()? {
         let mut values = Vec::new();
         for (index, column) in table.columns.iter().enumerate() {
-            values.push(found(row.get_ref(index)?, &column.type_name)?);
+            values.push(found(row.get_ref(index)?, &column.base_type)?);
         }
         take(values.join(" | "));
     }

@@ -2,7 +2,7 @@
 //!
 //! | PostgreSQL | SQLite |
 //! |---|---|
-//! | smallint, integer, bigint | INTEGER |
+//! | smallint, integer, bigint, oid | INTEGER |
 //! | numeric without decimals and of at most 18 digits, by its type | INTEGER |
 //! | other numeric | TEXT |
 //! | boolean | INTEGER, 0 or 1 |
@@ -12,6 +12,8 @@
 //! | bytea | BLOB |
 //! | arrays | TEXT, JSON |
 //! | everything else | TEXT, as PostgreSQL prints it |
+//!
+//! A domain is as the type below it.
 
 use anyhow::{Context, Result};
 use rusqlite::types::ValueRef;
@@ -32,7 +34,7 @@ fn class(type_name: &str) -> Class {
         return Class::Array;
     }
     match type_name {
-        "smallint" | "integer" | "bigint" => Class::Integer,
+        "smallint" | "integer" | "bigint" | "oid" => Class::Integer,
         "boolean" => Class::Boolean,
         "real" => Class::Float4,
         "double precision" => Class::Float8,
