@@ -131,8 +131,10 @@ impl Records for SledRecords {
     }
 
     fn next(&self, prefix: &[u8], after: &[u8]) -> Result<Option<(Bytes, Bytes)>, StoreError> {
+        // The prefix itself is no record's key, and the keys behind it may go on with any byte.
+        let from = if after <= prefix { prefix.to_vec() } else { behind(after) };
         self.with(|database| {
-            let Some((found, value)) = database.first_from(&behind(after.max(prefix)))? else {
+            let Some((found, value)) = database.first_from(&from)? else {
                 return Ok(None);
             };
             if !found.starts_with(prefix) {
@@ -148,7 +150,7 @@ impl Records for SledRecords {
         self.with(|database| {
             let mut found: Vec<Bytes> = Vec::new();
             loop {
-                let from = behind(found.last().map_or(prefix, |last| last));
+                let from = found.last().map_or_else(|| prefix.to_vec(), |last| behind(last));
                 let Some((next, _)) = database.first_from(&from)? else { break };
                 if !next.starts_with(prefix) {
                     break;
