@@ -78,6 +78,13 @@ pub(super) struct PullArgs {
     /// Run on and on, and apply changes as they come.
     #[arg(long, env = "TAILWATER_FOLLOW")]
     pub(super) follow: bool,
+    /// Commit at the target after so many changes, between two of the source's transactions
+    /// [default: 4000].
+    #[arg(long, env = "TAILWATER_COMMIT_CHANGES", value_name = "NUMBER")]
+    pub(super) commit_changes: Option<u64>,
+    /// Or after so long, while more is there to apply [default: 1s].
+    #[arg(long, env = "TAILWATER_COMMIT_AFTER", value_parser = parse_duration, value_name = "DURATION")]
+    pub(super) commit_after: Option<Duration>,
     /// Show no progress; errors only.
     #[arg(long, short, env = "TAILWATER_QUIET")]
     pub(super) quiet: bool,

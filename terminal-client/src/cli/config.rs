@@ -26,6 +26,8 @@ pub(super) struct ConfigFile {
     cron: Option<String>,
     follow: Option<bool>,
     quiet: Option<bool>,
+    commit_changes: Option<u64>,
+    commit_after: Option<String>,
     after: Option<String>,
     json: Option<bool>,
 }
@@ -121,6 +123,8 @@ impl Configured for PullArgs {
         self.target = self.target.take().or_else(|| file.target.clone());
         one("name", file.name.as_ref(), &mut self.name, plain)?;
         self.quiet |= file.quiet.unwrap_or(false);
+        self.commit_changes = self.commit_changes.or(file.commit_changes);
+        one("commit-after", file.commit_after.as_ref(), &mut self.commit_after, parse_duration)?;
         // A schedule that was given replaces the file's, whatever kind it is.
         if self.once || self.follow || self.every.is_some() || self.cron.is_some() {
             return Ok(());

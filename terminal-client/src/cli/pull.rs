@@ -37,6 +37,7 @@ pub(super) async fn pull(
         Some(name) => name,
         None => default_name(&target),
     };
+    let bounds = Bounds::default();
     let settings = Arc::new(Settings {
         source,
         terminal,
@@ -44,7 +45,11 @@ pub(super) async fn pull(
         relays,
         spool_dir: args.relay.spool_dir,
         patience,
-        bounds: Bounds::default(),
+        bounds: Bounds {
+            commit_changes: args.commit_changes.unwrap_or(bounds.commit_changes),
+            commit_after: args.commit_after.unwrap_or(bounds.commit_after),
+            ..bounds
+        },
     });
     let outcome = run(&schedule, &target, settings.clone(), progress, stop).await;
     progress.end();

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A batch is handed on with so many changes,
-const BATCH_CHANGES: usize = 4_000;
+const BATCH_CHANGES: usize = 1_000;
 /// or so many bytes of values.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -21,7 +21,7 @@ pub(super) struct Batch {
     pub(super) operations: Vec<Operation>,
     /// A channel map that is in force behind it.
     pub(super) channel_map: Option<ChannelMap>,
-    /// Transactions that end in it.
+    /// Transactions that end in it and changed a row.
     pub(super) transactions: u64,
     /// Where it leaves the target, if that is between two transactions.
     pub(super) boundary: Option<Position>,
@@ -43,11 +43,11 @@ pub(super) fn decode(
     for range in &bundle.ranges {
         verify(range, source, &position)?;
         let mut reader = RangeReader::new(range, position, relations)?;
-        let mut lsn = range.after;
+        let (mut lsn, mut has_changes) = (range.after, false);
         while let Some(event) = reader.next(relations)? {
             match event {
                 Event::Begin { lsn: at, .. } => {
-                    lsn = at;
+                    (lsn, has_changes) = (at, false);
                     batch.boundary = None;
                 }
                 Event::Change { channel, change } if channel.is_control() => {
@@ -55,12 +55,13 @@ pub(super) fn decode(
                 }
                 Event::Change { change: Change::Message { .. }, .. } => {}
                 Event::Change { change, .. } => {
+                    has_changes = true;
                     let operation = Operation { lsn, change };
                     bytes += operation.len();
                     batch.operations.push(operation);
                 }
                 Event::Commit { .. } => {
-                    batch.transactions += 1;
+                    batch.transactions += u64::from(has_changes);
                     batch.boundary = Some(reader.position().clone());
                 }
             }
