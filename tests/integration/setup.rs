@@ -136,9 +136,14 @@ impl Setup {
     }
 }
 
+/// The slot of [`capture_command`]: slots count for a whole server, on which other tests may run.
+pub(crate) fn slot_of(master: &Database) -> String {
+    format!("tailwater_{}", master.name())
+}
+
 /// `tailwater-capture run` of a database under [`SOURCE`].
 pub(crate) fn capture_command(master: &Database, relay_url: &str) -> Result<ProcessBuilder> {
-    capture(master.url(), SOURCE, relay_url)
+    Ok(capture(master.url(), SOURCE, relay_url)?.args(["--slot", &slot_of(master)]))
 }
 
 /// A terminal: its name and its database.
