@@ -1,20 +1,18 @@
 //! Killed with SIGKILL at random moments: whole transactions stay, and the position with them.
 
-use std::{
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use wire::TableDefinition;
 
-use super::given::{Place, insert, items, load, relation, source, stored, table, update};
+use super::{
+    child::child,
+    given::{Place, insert, items, load, relation, source, stored, table, update},
+};
 use crate::{
-    sqlite::{SqliteFile, SqliteTarget},
+    sqlite::SqliteTarget,
     target::{Operation, StoredState, Target},
 };
 
-const FILE: &str = "TAILWATER_TEST_CRASH_FILE";
-const DEEDS: &str = "TAILWATER_TEST_CRASH_DEEDS";
 const ROUNDS: u64 = 25;
 /// Rows of each transaction in each table.
 const ROWS: u64 = 40;
@@ -23,29 +21,12 @@ fn log() -> TableDefinition {
     table("log", &[("n", "bigint", "int8", -1), ("text", "text", "text", -1)], &["n"])
 }
 
-/// This test program again, doing one of the tests below that are ignored.
-fn child(place: &Place, deeds: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "sqlite::tests::crash::child_of_a_test", "--ignored", "--quiet"])
-        .env(FILE, &place.path)
-        .env(DEEDS, deeds)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+pub(super) async fn load_all(target: &mut SqliteTarget) {
+    let rows: String = (0..400_000).map(|at| format!("{at}\tnote {at}\t0\n")).collect();
+    load(target, &[(items(), &rows), (log(), "")]).await.unwrap();
 }
 
-#[tokio::test]
-#[ignore = "run by the other tests, to be killed"]
-async fn child_of_a_test() {
-    let (Ok(file), Ok(deeds)) = (std::env::var(FILE), std::env::var(DEEDS)) else { return };
-    let mut target = SqliteTarget::open(&SqliteFile::new(&file).unwrap()).await.unwrap();
-    assert!(target.lock(&source(), Duration::from_secs(10)).await.unwrap());
-    if deeds == "load" {
-        let rows: String = (0..400_000).map(|at| format!("{at}\tnote {at}\t0\n")).collect();
-        load(&mut target, &[(items(), &rows), (log(), "")]).await.unwrap();
-        return;
-    }
+pub(super) async fn apply_on_and_on(target: &mut SqliteTarget) {
     let mut at = target.stored(&source()).await.unwrap().unwrap().position.lsn.get();
     loop {
         at += 1;

@@ -1,8 +1,10 @@
 //! Against files in temporary folders.
 
 mod apply;
+mod child;
 mod crash;
 mod full;
 mod given;
 mod load;
 mod locks;
+mod memory;
