@@ -154,8 +154,11 @@ impl Answer {
     fn foreign_kind(&self, body: &[u8]) -> FailureKind {
         let begin = body.get(..body.len().min(8 * EXCERPT)).unwrap_or_default();
         let text = String::from_utf8_lossy(begin);
-        let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+        let words: Vec<&str> = text.split_whitespace().collect();
         let mut excerpt: String = words.join(" ").chars().take(EXCERPT).collect();
+        if excerpt.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
+            excerpt = "no text".to_owned();
+        }
         if let Some(to) = self.header(header::LOCATION.as_str()) {
             excerpt = format!("redirects to {}", to.split('?').next().unwrap_or_default());
         }

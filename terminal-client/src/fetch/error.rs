@@ -178,10 +178,12 @@ pub enum SpoolError {
 }
 
 impl FetchError {
-    /// The process's exit code that goes with it: 3 refused, 4 not reachable or not ready, 1 the rest.
+    /// The process's exit code that goes with it: 3 refused, 4 not reachable or not ready, 1 the
+    /// rest, a relay's damaged log among them.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused { .. } => 3,
+            Self::Unreachable { failures, .. } if failures.iter().any(Failure::is_corrupt) => 1,
             Self::Unreachable { .. } | Self::Behind { .. } | Self::SnapshotGone { .. } => 4,
             Self::Damaged { .. } | Self::Spool(_) | Self::Setup { .. } | Self::Ended => 1,
         }
@@ -214,9 +216,9 @@ fn list(failures: &[Failure], tried_for: Duration) -> String {
     };
     match failures {
         [] => format!("every relay asked to be left alone for a while{tried}: try again later"),
-        [one] => format!("the relay cannot be used{tried}: {one}"),
+        [one] => format!("{one}{tried}"),
         all => all.iter().fold(format!("none of the relays can be used{tried}:"), |text, one| {
-            format!("{text}\n  {one}")
+            format!("{text}\n- {one}")
         }),
     }
 }

@@ -4,7 +4,7 @@ use wire::{Hash, Problem, ProblemKind};
 
 /// One attempt at one relay that came to nothing.
 #[derive(Debug, thiserror::Error)]
-#[error("{relay}: {doing}: {kind}")]
+#[error("the relay at {relay}: {doing}: {kind}")]
 pub struct Failure {
     /// The relay's address.
     pub relay: String,
@@ -29,7 +29,10 @@ pub enum FailureKind {
         error: reqwest::Error,
     },
     /// The connection broke before an answer began.
-    #[error("the connection broke before an answer came ({})", root_cause(error))]
+    #[error(
+        "the connection broke before an answer came ({}): check that it is a relay that listens there, and the network",
+        root_cause(error)
+    )]
     Broken {
         /// Why.
         error: reqwest::Error,
@@ -43,7 +46,9 @@ pub enum FailureKind {
         waited: Duration,
     },
     /// The body ended early.
-    #[error("the answer broke off after {received} bytes ({why})")]
+    #[error(
+        "the answer broke off after {received} bytes ({why}): check the network, and what proxy stands between"
+    )]
     Cut {
         /// Bytes that came.
         received: u64,
@@ -70,8 +75,8 @@ pub enum FailureKind {
         /// Why.
         why: String,
     },
-    /// The relay explained itself.
-    #[error("{}", problem.detail)]
+    /// The relay explained itself: not now, or not for this terminal.
+    #[error("it says: {}", problem.detail)]
     Problem {
         /// Its words.
         problem: Box<Problem>,
@@ -120,10 +125,15 @@ impl Failure {
         })
     }
 
+    /// Whether what the relay has stored is damaged.
+    pub(super) fn is_corrupt(&self) -> bool {
+        self.problem().is_some_and(|problem| problem.kind == ProblemKind::Corrupt)
+    }
+
     /// Whether the same relay would answer the same in a while: another may still help.
     pub(super) fn is_lasting(&self) -> bool {
         match &self.kind {
-            FailureKind::Problem { problem } => problem.kind == ProblemKind::Corrupt,
+            FailureKind::Problem { .. } => self.is_corrupt(),
             FailureKind::Foreign { status, .. } => {
                 (400..500).contains(status) && !matches!(status, 408 | 425 | 429)
             }

@@ -90,3 +90,26 @@ impl Partial {
         Ok(ObjectFile::new(self.name, self.path))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_says_where_and_how_much_is_missing() {
+        let parent = tempfile::tempdir().unwrap();
+        let spool = Arc::new(Spool::create(Some(parent.path())).unwrap());
+        let mut partial = Partial::begin(Hash::of(b"x"), 10 << 20, &spool).unwrap();
+        // A device that has never any room.
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        partial.file = BufWriter::with_capacity(BUFFER, File::from_std(full));
+        let error = loop {
+            if let Err(error) = partial.append(&[7; 64 << 10]).await {
+                break error;
+            }
+        };
+        let text = error.to_string();
+        assert!(matches!(error, SpoolError::Full { needed: 1.., .. }), "{text}");
+        assert!(text.contains(&spool.path().display().to_string()), "{text}");
+    }
+}

@@ -154,7 +154,7 @@ impl Relays {
             return Some(FetchError::Behind {
                 relay: behind.relay.clone(),
                 head: behind.problem().and_then(|problem| problem.head),
-                detail: behind.kind.to_string(),
+                detail: behind.problem().map(|problem| problem.detail.clone()).unwrap_or_default(),
             });
         }
         let all_refuse =

@@ -1,0 +1,11 @@
+//! The client against scripted relays over real sockets: raw bytes, cut where the script says. No
+//! test depends on how long anything takes.
+
+mod ahead;
+mod failing_over;
+mod fake;
+mod objects;
+mod pulling;
+mod requests;
+mod samples;
+mod snapshots;
