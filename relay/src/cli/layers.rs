@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches, builder::Resettable};
 use toml::{Table, Value};
 
 use super::args::Cli;
@@ -44,7 +44,8 @@ pub(super) fn parse(args: &[OsString]) -> Result<Cli, LayerError> {
 }
 
 fn parse_with(args: &[OsString], environment: Option<OsString>) -> Result<Cli, LayerError> {
-    let plain = Cli::command().try_get_matches_from(args);
+    let command = without_empty_variables(Cli::command());
+    let plain = command.clone().try_get_matches_from(args);
     // Help is given also where the file is broken.
     if let Err(error) = &plain
         && !error.use_stderr()
@@ -54,7 +55,7 @@ fn parse_with(args: &[OsString], environment: Option<OsString>) -> Result<Cli, L
     let Some(path) = config_path(args).or(environment).map(PathBuf::from) else {
         return read(&plain?);
     };
-    let command = with_file(Cli::command(), &path)?;
+    let command = with_file(command, &path)?;
     read(&command.try_get_matches_from(args)?)
 }
 
@@ -74,6 +75,15 @@ fn config_path(args: &[OsString]) -> Option<OsString> {
         }
     }
     found
+}
+
+/// A variable that is set to nothing, as `VAR=` in a service's or container's definition, is not set.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| {
+        if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg }
+    });
+    command.mut_subcommands(without_empty_variables)
 }
 
 fn with_file(mut command: Command, path: &Path) -> Result<Command, LayerError> {
