@@ -51,6 +51,12 @@ impl Ledger {
         self.advance(newest.max(progress))
     }
 
+    /// The log's newest commit, whose record begins at `start`, came again: the slot may stand there.
+    /// Returns the slot's new position, if it moves.
+    pub fn known_again(&mut self, start: Lsn) -> Option<Lsn> {
+        self.advance(Some(start))
+    }
+
     /// No commit can be had to know the master by, so the slot may follow mere progress, until the
     /// next commit. Returns the slot's new position, if it moves.
     pub fn follow_progress(&mut self) -> Option<Lsn> {
@@ -114,6 +120,13 @@ mod tests {
         assert_eq!(ledger.durable(at(400)), None, "progress is no commit");
         assert_eq!(ledger.acknowledged(), at(300));
         assert!(ledger.is_settled());
+    }
+
+    #[test]
+    fn a_slot_left_behind_follows_to_the_known_commit() {
+        let mut ledger = Ledger::new(at(500), at(100));
+        assert_eq!(ledger.known_again(at(300)), Some(at(300)));
+        assert_eq!(ledger.known_again(at(300)), None);
     }
 
     #[test]

@@ -4,18 +4,21 @@ use bytes::Bytes;
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use wire::{Lsn, ProblemKind, Slice};
 
 use super::{
-    client::Relay,
+    client::{Relay, RelayAddress},
     error::{RelayError, Remedy},
     patience::Patience,
 };
 
 /// While the relay is in trouble, how often it is said.
 const REMIND_EVERY: Duration = Duration::from_secs(30);
+
+/// An answer that takes longer is said to be slow.
+const SLOW_ANSWER: Duration = Duration::from_secs(15);
 
 /// What may be under way at once.
 #[derive(Debug, Clone, Copy)]
@@ -193,9 +196,9 @@ struct Errand {
 
 impl Errand {
     async fn upload(self, bytes: Bytes) -> Result<usize, RelayError> {
-        let mut setback = Setback::new(&self.trouble);
+        let mut setback = Setback::new(&self.relay, &self.trouble);
         loop {
-            match self.relay.object(self.session, bytes.clone()).await {
+            match setback.watch(self.relay.object(self.session, bytes.clone())).await {
                 Ok(_) => {
                     setback.over();
                     return Ok(bytes.len());
@@ -211,10 +214,10 @@ impl Errand {
         mut durable: watch::Receiver<Lsn>,
     ) -> Result<Lsn, RelayError> {
         let after = slice.header().after;
-        let mut setback = Setback::new(&self.trouble);
+        let mut setback = Setback::new(&self.relay, &self.trouble);
         loop {
             let had_its_turn = *durable.borrow() >= after;
-            match self.relay.append(self.session, slice.bytes().clone()).await {
+            match setback.watch(self.relay.append(self.session, slice.bytes().clone())).await {
                 Ok(answer) => {
                     setback.over();
                     return Ok(answer.durable);
@@ -233,6 +236,7 @@ impl Errand {
 
 /// One errand's failures: said once, reminded of, and said to be over.
 struct Setback<'a> {
+    relay: RelayAddress,
     trouble: &'a watch::Sender<Option<Trouble>>,
     patience: Patience,
     said: Option<Instant>,
@@ -243,8 +247,23 @@ struct Setback<'a> {
 const DAMAGE_LIMIT: u32 = 3;
 
 impl<'a> Setback<'a> {
-    fn new(trouble: &'a watch::Sender<Option<Trouble>>) -> Self {
-        Self { trouble, patience: Patience::default(), said: None, damaged: 0 }
+    fn new(relay: &Relay, trouble: &'a watch::Sender<Option<Trouble>>) -> Self {
+        let relay = relay.address().clone();
+        Self { relay, trouble, patience: Patience::default(), said: None, damaged: 0 }
+    }
+
+    /// Waits for an answer; one that does not come is trouble long before it counts as a failure.
+    async fn watch<T>(&mut self, answer: impl Future<Output = T>) -> T {
+        let mut answer = std::pin::pin!(answer);
+        match timeout(SLOW_ANSWER, &mut answer).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let seconds = SLOW_ANSWER.as_secs();
+                let relay = self.relay.clone();
+                self.say(&format!("the relay at {relay} has not answered for {seconds} s; waiting"));
+                answer.await
+            }
+        }
     }
 
     /// Waits before the next attempt, or gives the error back where another would not help.
@@ -255,16 +274,19 @@ impl<'a> Setback<'a> {
         if !again {
             return Err(error);
         }
-        if self.said.is_none_or(|said| said.elapsed() >= REMIND_EVERY) {
-            tracing::warn!("{}; trying again", crate::explain::chain(&error));
-            self.said = Some(Instant::now());
-        }
-        let (since, what) = (Instant::now(), error.to_string());
-        self.trouble.send_modify(|trouble| {
-            trouble.get_or_insert(Trouble { since, what });
-        });
+        self.say(&format!("{}; trying again", crate::explain::chain(&error)));
         sleep(self.patience.pause()).await;
         Ok(())
+    }
+
+    fn say(&mut self, what: &str) {
+        if self.said.is_none_or(|said| said.elapsed() >= REMIND_EVERY) {
+            tracing::warn!("{what}");
+            self.said = Some(Instant::now());
+        }
+        self.trouble.send_modify(|trouble| {
+            trouble.get_or_insert(Trouble { since: Instant::now(), what: what.to_owned() });
+        });
     }
 
     fn over(&self) {

@@ -185,10 +185,9 @@ async fn heartbeat(sql: &SqlSession, shared: &Shared) -> Result<(), SqlError> {
         Err(error) if error.refusal() == Some(&Refusal::NoRights) => {
             if !std::mem::replace(&mut shared.lock().mute, true) {
                 tracing::warn!(
-                    "{}; no heartbeat can be written, so while the captured tables are quiet nothing proves that the master \
-                     is the same after a restart (state 'unproved'). GRANT EXECUTE ON FUNCTION \
-                     pg_logical_emit_message(bool, text, text) to the role helps",
-                    explain::chain(&error)
+                    "the role may not write messages, so no heartbeat can be made: while the captured tables are quiet, nothing \
+                     proves after a restart that the master is the same (state 'unproved'). What to do: GRANT EXECUTE ON \
+                     FUNCTION pg_logical_emit_message(bool, text, text) TO the role"
                 );
             }
             Ok(())

@@ -78,7 +78,9 @@ pub(super) async fn resume(context: &Context<'_>, master: Master) -> Result<Ende
     let mut ordered = vec![relay.clone()];
     let others = relays.iter().filter(|other| other.address() != relay.address());
     ordered.extend(others.cloned());
+    let known_start = point.known.map(|known| known.start);
     let stream = Stream {
+        known_start,
         reader,
         feedback,
         assembler: Assembler::new(of, point),

@@ -14,8 +14,12 @@ use crate::{append::Patience, explain, settings::Settings};
 
 /// So often the same doubtful failure is met before it counts as final.
 const DOUBTS: u32 = 5;
-/// An attempt that lasted this long was a step forward.
-const STEADY: Duration = Duration::from_secs(60);
+/// After an attempt that lasted this long the pauses begin anew.
+const STEADY: Duration = Duration::from_secs(5);
+/// After one that lasted this long so do the doubts.
+const SOLID: Duration = Duration::from_secs(60);
+/// How often a failure that stays the same is said again.
+const REMIND_EVERY: Duration = Duration::from_secs(30);
 
 /// Captures until `stop`, over broken connections, restarts of master and relay, and whatever else
 /// passes by itself. Returns early only for what needs the operator.
@@ -40,6 +44,7 @@ async fn keep_going(context: &Context<'_>) -> Result<(), RunError> {
     let mut patience = Patience::default();
     let mut started = false;
     let mut doubts = 0;
+    let mut said = Said::default();
     loop {
         let attempted = Instant::now();
         let error = match attempt(context).await {
@@ -53,6 +58,8 @@ async fn keep_going(context: &Context<'_>) -> Result<(), RunError> {
         started |= context.board.now().relay.is_some();
         if attempted.elapsed() >= STEADY {
             patience.reset();
+        }
+        if attempted.elapsed() >= SOLID {
             doubts = 0;
         }
         doubts += u32::from(error.fate() == Fate::Doubtful);
@@ -64,12 +71,28 @@ async fn keep_going(context: &Context<'_>) -> Result<(), RunError> {
             _ if !started && began.elapsed() >= within => {
                 return Err(RunError::NotInTime { within, source: Box::new(error) });
             }
-            _ => tracing::warn!("{}; trying again", explain::chain(&error)),
+            _ => said.say(explain::chain(&error)),
         }
         context.board.state(wire::CaptureState::Starting, Some(explain::chain(&error)));
         tokio::select! {
             () = sleep(patience.pause()) => {}
             () = context.stop.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// Says each failure once, and one that stays now and then.
+#[derive(Debug, Default)]
+struct Said {
+    last: Option<(String, Instant)>,
+}
+
+impl Said {
+    fn say(&mut self, text: String) {
+        let known = self.last.as_ref();
+        if known.is_none_or(|(last, at)| *last != text || at.elapsed() >= REMIND_EVERY) {
+            tracing::warn!("{text}; trying again");
+            self.last = Some((text, Instant::now()));
         }
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Stream {
     pub(super) heartbeat_every: Duration,
     /// The relay in use, then the others.
     pub(super) relays: Vec<Arc<Relay>>,
+    /// Where the log's newest commit record begins, until that has come again.
+    pub(super) known_start: Option<Lsn>,
     /// The server passes on messages, so that heartbeats reach us.
     pub(super) has_messages: bool,
 }
@@ -134,10 +136,21 @@ impl Stream {
         if self.pipeline.is_empty() && self.assembler.cut_progress()? {
             self.load();
         }
+        self.note_proof();
         self.keep_known(clock);
         self.note_state();
         self.look_for_another(clock);
         Ok(())
+    }
+
+    fn note_proof(&mut self) {
+        if self.assembler.proof() != Proof::Proved {
+            return;
+        }
+        let start = self.known_start.take();
+        if let Some(position) = start.and_then(|start| self.ledger.known_again(start)) {
+            self.feedback.report(position, position);
+        }
     }
 
     /// Where no commit comes by itself while WAL grows, one is made, so that the slot can follow. Where
