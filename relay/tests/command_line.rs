@@ -1,5 +1,6 @@
 //! The built binary, as its users call it: help, exit codes, what goes where.
 
+#[cfg(test)]
 mod command_line {
     pub(crate) mod fake;
     pub(crate) mod program;

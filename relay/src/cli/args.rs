@@ -3,7 +3,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use wire::{ChannelName, SourceName, TerminalName};
 
-use super::{quantity::parse_time, serve_args::ServeArgs};
+use super::{data_dir::DataDir, quantity::parse_time, serve_args::ServeArgs};
 use crate::access::{Role, TokenName};
 
 const EXIT_CODES: &str = "\
@@ -58,13 +58,6 @@ pub(super) enum TokenCommand {
     List(TokenListArgs),
     /// Take a token back; a running relay refuses it from then on
     Revoke(TokenRevokeArgs),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DataDir {
-    /// The relay's data directory
-    #[arg(long, env = "TAILWATER_DATA_DIR", value_name = "DIR")]
-    pub(super) data_dir: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@
 
 mod args;
 mod client;
+mod data_dir;
 mod failure;
 mod grid;
 mod layers;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    args::DataDir,
+    data_dir::DataDir,
     quantity::{parse_memory, parse_size, parse_time},
 };
 use crate::{fleet::FleetLimits, log::LogSettings, server::ServerSettings};
