@@ -1,6 +1,6 @@
 //! `tailwater-terminal`: see `--help`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 fn main() -> ExitCode {
     // Fails only where one is installed already, which is as well.
@@ -9,8 +9,8 @@ fn main() -> ExitCode {
     match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(terminal_client::cli::run(std::env::args_os()));
-            // A blocking reader of the spool must not hold up the end.
-            runtime.shutdown_background();
+            // Lets the spool be removed; a blocking reader of it must not hold up the end.
+            runtime.shutdown_timeout(Duration::from_secs(1));
             code
         }
         Err(error) => {

@@ -3,12 +3,21 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use wire::{ChannelName, Lsn, SourceName, TerminalName};
 
-use super::duration::parse_duration;
+use super::{duration::parse_duration, logging::LogFormat};
 
 /// Pulls a PostgreSQL master's committed changes from a relay into PostgreSQL or SQLite.
 #[derive(Debug, Parser)]
-#[command(name = "tailwater-terminal", version, arg_required_else_help = true, max_term_width = 110)]
+#[command(
+    name = "tailwater-terminal",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 done, 2 usage or configuration, 3 the other side refused, 4 not reachable or not ready in the time given, 1 the rest."
+)]
 pub(super) struct Cli {
+    /// How log lines on standard error look; RUST_LOG says what is logged [default: text].
+    #[arg(long, env = "TAILWATER_LOG_FORMAT", global = true, value_enum)]
+    pub(super) log_format: Option<LogFormat>,
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -52,6 +61,18 @@ pub(super) struct RelayArgs {
     /// TOML file whose keys are these flags' names.
     #[arg(long, env = "TAILWATER_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+}
+
+impl Command {
+    /// The configuration file that was named.
+    pub(super) fn config(&self) -> Option<&std::path::Path> {
+        let relay = match self {
+            Self::Pull(args) => &args.relay,
+            Self::Status(args) => &args.relay,
+            Self::Tail(args) => &args.relay,
+        };
+        relay.config.as_deref()
+    }
 }
 
 /// Flags of `pull`.

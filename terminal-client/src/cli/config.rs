@@ -6,6 +6,7 @@ use super::{
     args::{PullArgs, RelayArgs, StatusArgs, TailArgs},
     duration::parse_duration,
     failure::CliError,
+    logging::LogFormat,
 };
 
 /// The keys of a --config file: the names of the flags of all commands, so that one file serves them
@@ -30,6 +31,7 @@ pub(super) struct ConfigFile {
     commit_after: Option<String>,
     after: Option<String>,
     json: Option<bool>,
+    log_format: Option<LogFormat>,
 }
 
 /// `"a,b"` or `["a", "b"]`.
@@ -62,6 +64,11 @@ pub(super) trait Configured: Sized {
             .map_err(|why| CliError::Config { path, why })?;
         Ok(self)
     }
+}
+
+/// How the file wants log lines to look. A file that cannot be read is complained of later.
+pub(super) fn log_format(path: &Path) -> Option<LogFormat> {
+    read(path).ok()?.log_format
 }
 
 fn read(path: &Path) -> Result<ConfigFile, CliError> {

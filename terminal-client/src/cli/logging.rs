@@ -3,25 +3,38 @@ use std::{
     sync::Arc,
 };
 
+use clap::ValueEnum;
+use serde::Deserialize;
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use crate::progress::Progress;
 
-/// What is logged where TAILWATER_LOG says nothing.
+/// What is logged where RUST_LOG says nothing.
 const DEFAULT_FILTER: &str = "warn,terminal_client=info";
 
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
 /// Log lines go to standard error, past the progress bar where there is one.
-pub(super) fn start_logging(progress: &Arc<Progress>) {
-    let filter = EnvFilter::try_from_env("TAILWATER_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+pub(super) fn start_logging(format: LogFormat, progress: &Arc<Progress>) {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let lines = Lines(Arc::clone(progress));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(lines);
-    // Standard error of a service has its times from whoever collects it only sometimes.
-    let begun = if std::io::stderr().is_terminal() {
-        log.without_time().try_init()
-    } else {
-        log.with_ansi(false).try_init()
+    let begun = match format {
+        LogFormat::Json => log.json().try_init(),
+        LogFormat::Text if std::io::stderr().is_terminal() => log.without_time().try_init(),
+        LogFormat::Text => log.with_ansi(false).try_init(),
     };
+    // Fails only where another log was begun in this process, which then is the one.
     drop(begun);
 }
 

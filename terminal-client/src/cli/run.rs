@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     args::{Cli, Command},
+    config::log_format,
     failure::CliError,
     logging::start_logging,
     pull::pull,
@@ -28,10 +29,11 @@ pub async fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    let format = cli.log_format.or_else(|| log_format(cli.command.config()?));
     let quiet = matches!(&cli.command, Command::Pull(args) if args.quiet);
     let bar = matches!(&cli.command, Command::Pull(_));
     let progress = Arc::new(Progress::new(quiet || !bar));
-    start_logging(&progress);
+    start_logging(format.unwrap_or_default(), &progress);
     let stop = CancellationToken::new();
     let result = match stop_on_signals(stop.clone()) {
         Ok(()) => command(cli.command, &progress, &stop).await,

@@ -209,10 +209,10 @@ impl Runner<'_> {
                 self.settings.relays.distrust();
                 before < if range.is_fork() { 1 } else { 2 }
             }
-            PullError::Fetch(fetch) if goal == Goal::Follow => {
-                // A relay that is being set up; a service must not need a restart for that.
-                error.is_transient() || fetch.refusal() == Some(Refusal::UnknownSource)
-            }
+            // A relay that is being set up; a service must not need a restart for that.
+            PullError::Fetch(fetch) if goal == Goal::Follow && fetch.refusal() == Some(Refusal::UnknownSource) => true,
+            // The relays were asked for as long as the patience lasts.
+            PullError::Fetch(FetchError::Unreachable { .. }) => self.settings.patience.is_none(),
             error => error.is_transient(),
         }
     }

@@ -55,11 +55,16 @@ impl<T: Target> Session<'_, T> {
         }
         let (status, _) = watch::channel(Status::new());
         let result = self.go(goal, &status).await;
-        if let Err(error) = &result {
-            status.send_modify(|status| {
+        match &result {
+            // The relay that would be told is the one that does not answer.
+            Err(PullError::Fetch(FetchError::Unreachable { .. }) | PullError::GaveUp { .. }) => {
+                return result;
+            }
+            Err(error) => status.send_modify(|status| {
                 status.state = TerminalState::Error;
                 status.error = Some(error.to_string());
-            });
+            }),
+            Ok(_) => {}
         }
         let last = status.borrow().clone();
         last_word(&self.settings, &last).await;

@@ -60,9 +60,9 @@ impl Status {
 /// Tells the relay the status every now and then, until dropped.
 pub(super) async fn keep_telling(settings: Arc<Settings>, status: watch::Receiver<Status>) {
     loop {
+        tokio::time::sleep(TELL_EVERY).await;
         let now = status.borrow().clone();
         tell(&settings, &now).await;
-        tokio::time::sleep(TELL_EVERY).await;
     }
 }
 

@@ -88,7 +88,10 @@ impl ChannelCursor {
                 return Ok(Some(Run { lsn, hash: self.hash, body }));
             }
         }
-        self.meet_own()?;
+        // A range that ends before the own position says nothing of it.
+        if self.own.0 <= self.through {
+            self.meet_own()?;
+        }
         self.check_end()?;
         Ok(None)
     }

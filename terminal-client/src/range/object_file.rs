@@ -135,7 +135,7 @@ impl From<Malformed> for Error {
 
 /// The run of a huge transaction: its part objects' payloads, one behind the other.
 #[derive(Debug)]
-pub struct PartsReader {
+pub(super) struct PartsReader {
     parts: std::vec::IntoIter<ObjectFile>,
     chunks: Option<FileChunks>,
     chunk: Bytes,
@@ -143,12 +143,12 @@ pub struct PartsReader {
 
 impl PartsReader {
     /// Over the parts in their order.
-    pub fn new(parts: Vec<ObjectFile>) -> Self {
+    pub(super) fn new(parts: Vec<ObjectFile>) -> Self {
         Self { parts: parts.into_iter(), chunks: None, chunk: Bytes::new() }
     }
 
     /// The next piece of the run; `None` at its end.
-    pub fn next_piece(&mut self) -> Result<Option<Bytes>, Malformed> {
+    pub(super) fn next_piece(&mut self) -> Result<Option<Bytes>, Malformed> {
         loop {
             if let Some(chunks) = &mut self.chunks {
                 if let Some(chunk) = chunks.next_chunk()? {

@@ -82,12 +82,16 @@ impl<'a> RangeReader<'a> {
     ) -> Result<Self, RangeError> {
         relations.between_ranges();
         let mut channels = Vec::with_capacity(range.channels.len());
+        let mut position = own.clone();
         for of in &range.channels {
             let mut cursor = ChannelCursor::new(range, of, &own)?;
             let next = cursor.next(relations)?;
+            if next.is_none() && own.lsn <= range.through {
+                position.hashes.set(of.channel.clone(), of.after);
+            }
             channels.push(Channel { of, cursor, next, open: None });
         }
-        Ok(Self { range, channels, open: None, position: own })
+        Ok(Self { range, channels, open: None, position })
     }
 
     /// What comes next; `None` at the range's end, where the position is its `through`.

@@ -35,12 +35,11 @@ pub fn verify(range: &Range, source: &SourceName, own: &Position) -> Result<Posi
     for channel in &range.channels {
         let mut cursor = ChannelCursor::new(range, channel, own)?;
         while let Some(run) = cursor.next(&mut relations)? {
-            end.hashes.set(channel.channel.clone(), run.hash);
             if let RunBody::Huge(huge) = &run.body {
                 verify_parts(channel, &cursor, huge)?;
             }
         }
-        if own.hash(&channel.channel).is_none() {
+        if own.lsn <= range.through {
             end.hashes.set(channel.channel.clone(), channel.after);
         }
     }

@@ -1,5 +1,29 @@
 use wire::Lsn;
 
+use super::operation::Operation;
+
+/// A change that cannot be applied. Nothing of its target transaction is.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "target {target}: the {change} at {lsn} of table {table}{key} cannot be applied: {why}; nothing of its transaction was applied. {advice}"
+)]
+pub struct Unapplied {
+    /// The target.
+    pub target: String,
+    /// insert, update, delete or truncate.
+    pub change: &'static str,
+    /// The transaction.
+    pub lsn: Lsn,
+    /// The table.
+    pub table: String,
+    /// `, key (a=1)`, or nothing.
+    pub key: String,
+    /// What is in the way.
+    pub why: String,
+    /// What to do.
+    pub advice: String,
+}
+
 /// Why a target did not do what was asked. The target is named without its password.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
@@ -46,25 +70,8 @@ pub enum TargetError {
         why: String,
     },
     /// A change cannot be applied. Nothing of its target transaction is.
-    #[error(
-        "target {target}: the {change} at {lsn} of table {table}{key} cannot be applied: {why}; nothing of its transaction was applied. {advice}"
-    )]
-    Apply {
-        /// The target.
-        target: String,
-        /// insert, update, delete or truncate.
-        change: &'static str,
-        /// The transaction.
-        lsn: Lsn,
-        /// The table.
-        table: String,
-        /// `, key (a=1)`, or nothing.
-        key: String,
-        /// What is in the way.
-        why: String,
-        /// What to do.
-        advice: String,
-    },
+    #[error(transparent)]
+    Apply(Box<Unapplied>),
     /// A table is not as it must be.
     #[error("target {target}: table {table}: {why}; {advice}")]
     Table {
@@ -92,6 +99,19 @@ pub enum TargetError {
 }
 
 impl TargetError {
+    /// That a change cannot be applied.
+    pub fn unapplied(target: &str, operation: &Operation, why: String, advice: String) -> Self {
+        Self::Apply(Box::new(Unapplied {
+            target: target.to_owned(),
+            change: operation.kind(),
+            lsn: operation.lsn,
+            table: operation.tables(),
+            key: operation.shown_key(),
+            why,
+            advice,
+        }))
+    }
+
     /// Whether it may work a little later, as it is.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Busy { .. })

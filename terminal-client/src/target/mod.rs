@@ -6,7 +6,7 @@ mod operation;
 mod row;
 mod stored;
 
-pub use error::TargetError;
+pub use error::{TargetError, Unapplied};
 pub use interface::Target;
 pub use operation::{Operation, old_tuple};
 pub use row::StoredRow;

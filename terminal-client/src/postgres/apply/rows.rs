@@ -158,21 +158,9 @@ fn address(relation: &Arc<Relation>) -> usize {
 
 const LOAD_ANEW: &str = "or load this terminal anew: drop the source's tables here and its row in tailwater.position";
 
-fn apply_error(target: &str, operation: &Operation, why: String, advice: String) -> TargetError {
-    TargetError::Apply {
-        target: target.to_owned(),
-        change: operation.kind(),
-        lsn: operation.lsn,
-        table: operation.tables(),
-        key: operation.shown_key(),
-        why,
-        advice,
-    }
-}
-
 fn unfit(target: &str, operation: &Operation, why: &str) -> TargetError {
     let advice = "Give the table a primary key or another replica identity at the source".into();
-    apply_error(target, operation, why.to_owned(), advice)
+    TargetError::unapplied(target, operation, why.to_owned(), advice)
 }
 
 fn wrong_count(target: &str, operation: &Operation, found: u64) -> TargetError {
@@ -183,7 +171,7 @@ fn wrong_count(target: &str, operation: &Operation, found: u64) -> TargetError {
     let advice = format!(
         "The table was probably changed at the target itself: put the row back as the source had it, {LOAD_ANEW}"
     );
-    apply_error(target, operation, why, advice)
+    TargetError::unapplied(target, operation, why, advice)
 }
 
 fn failed(target: &str, operation: &Operation, error: &Error) -> TargetError {
@@ -204,5 +192,5 @@ fn failed(target: &str, operation: &Operation, error: &Error) -> TargetError {
             other => return other,
         },
     };
-    apply_error(target, operation, words(db), advice)
+    TargetError::unapplied(target, operation, words(db), advice)
 }

@@ -12,7 +12,7 @@ use super::{
     plan::Plan,
     write::truncate_sql,
 };
-use crate::target::{Operation, TargetError};
+use crate::target::{Operation, TargetError, Unapplied};
 
 /// Relations kept bound to their tables.
 const MAX_PLANS: usize = 10_000;
@@ -143,7 +143,7 @@ impl<'a> Blame<'a> {
     }
 
     fn error(self, why: String, advice: String) -> TargetError {
-        TargetError::Apply {
+        TargetError::Apply(Box::new(Unapplied {
             target: self.database.target.clone(),
             change: self.change,
             lsn: self.lsn,
@@ -151,7 +151,7 @@ impl<'a> Blame<'a> {
             key: self.key,
             why,
             advice,
-        }
+        }))
     }
 
     /// A change meets exactly one row.

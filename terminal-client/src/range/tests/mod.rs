@@ -1,0 +1,6 @@
+//! Random histories, packed at random, read from random positions, damaged at random.
+
+mod damage;
+mod history;
+mod merging;
+mod packing;
