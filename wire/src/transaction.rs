@@ -140,6 +140,9 @@ pub struct EncodedTransaction {
     pub channels: Vec<ChannelBytes>,
 }
 
+/// A change longer than this is moved into its run, not copied: 1 MiB.
+const LARGE_CHANGE: usize = 1 << 20;
+
 /// Encodes one transaction, change by change.
 #[derive(Debug)]
 pub struct TransactionEncoder {
@@ -187,11 +190,16 @@ impl TransactionEncoder {
         let len = varint_len(gap) + self.scratch.len();
         put_varint(&mut run.bytes, len as u64);
         put_varint(&mut run.bytes, gap);
-        run.bytes.extend_from_slice(&self.scratch);
         run.raw_len += (varint_len(len as u64) + len) as u64;
         run.changes += 1;
-        if self.scratch.capacity() > (1 << 20) {
-            self.scratch = Vec::new();
+        if self.scratch.len() <= LARGE_CHANGE {
+            run.bytes.extend_from_slice(&self.scratch);
+        } else {
+            // The change becomes the run with what was there put before it, so that a value of
+            // hundreds of megabytes is never held once more than it must be.
+            let mut change = std::mem::take(&mut self.scratch);
+            change.splice(0..0, std::mem::take(&mut run.bytes));
+            run.bytes = change;
         }
     }
 

@@ -134,12 +134,14 @@ fn column(row: &Row, types: &UsedTypes) -> ColumnDefinition {
     }
 }
 
+/// A foreign key of a partition, or to one, that PostgreSQL made from that of the whole comes with it.
 const CONSTRAINTS: &str = "
 SELECT o.conrelid, o.conname::text, o.contype::text, pg_catalog.pg_get_constraintdef(o.oid),
        ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(o.conkey) WITH ORDINALITY k(attnum, at)
              JOIN pg_catalog.pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.attnum ORDER BY k.at)
 FROM pg_catalog.pg_constraint o
 WHERE o.conrelid = ANY($1) AND o.contype IN ('p', 'u', 'c', 'f', 'x')
+  AND NOT (o.contype = 'f' AND o.conparentid <> 0)
 ORDER BY o.conrelid, pg_catalog.strpos('pucxf', o.contype::text), o.conname";
 
 fn constraint(row: &Row) -> ConstraintDefinition {

@@ -70,6 +70,7 @@ impl RunError {
             Self::GivenUp { source, .. } => source.exit_code().max(1),
             other if other.refusal().is_some() || other.relay_kind().is_some() => 3,
             Self::Walsender(error) if refuses_us(error) => 3,
+            Self::Sql(SqlError::NoPassword { .. }) | Self::Begin(BeginError::Sql(SqlError::NoPassword { .. })) => 3,
             _ => 1,
         }
     }

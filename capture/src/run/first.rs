@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How often it is said whom the slot's making waits for.
-const SAY_EVERY: Duration = Duration::from_secs(5);
+const SAY_EVERY: Duration = Duration::from_secs(3);
 /// How long dropping a slot that is not needed may take.
 const DROP_WITHIN: Duration = Duration::from_secs(10);
 

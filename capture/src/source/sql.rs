@@ -1,4 +1,4 @@
-use std::{ops::Deref, sync::Arc};
+use std::{error::Error as _, ops::Deref, sync::Arc};
 
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
@@ -21,6 +21,9 @@ pub enum SqlError {
     /// The server answered with an error.
     #[error("{place} refused: {server}. What to do: {}", refusal.advice())]
     Refused { place: String, refusal: Refusal, server: Box<ServerError> },
+    /// The server asks for a password, and there is none.
+    #[error("{place} asks for a password: set PGPASSWORD, or put it into the source URL")]
+    NoPassword { place: String },
     /// The server was not reached, or the connection broke.
     #[error(
         "no connection to {place}: check that the server runs and that host, port and sslmode are right"
@@ -37,6 +40,7 @@ impl SqlError {
                 let server = ServerError::from(db);
                 Self::Refused { place, refusal: Refusal::of(&server), server: Box::new(server) }
             }
+            None if asks_for_password(&error) => Self::NoPassword { place },
             None => Self::Unreachable { place, source: error },
         }
     }
@@ -48,6 +52,11 @@ impl SqlError {
             _ => None,
         }
     }
+}
+
+/// tokio-postgres has no other way to tell.
+fn asks_for_password(error: &tokio_postgres::Error) -> bool {
+    error.source().is_some_and(|source| source.to_string() == "password missing")
 }
 
 /// An SQL connection with the pinned settings; it ends when this is dropped.
