@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ChannelName;
 
@@ -70,7 +70,19 @@ pub struct ChannelMap {
     /// Rules in order; the first that matches counts.
     pub rules: Vec<ChannelRule>,
     /// Tables that are bound, by OID.
+    #[serde(deserialize_with = "by_oid")]
     pub tables: BTreeMap<u32, ChannelName>,
+}
+
+/// JSON has only texts as keys. Read as texts here, because inside a tagged enum (a control record)
+/// serde does not turn them into numbers by itself.
+fn by_oid<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<u32, ChannelName>, D::Error> {
+    let tables: BTreeMap<String, ChannelName> = BTreeMap::deserialize(d)?;
+    let entry = |(oid, channel): (String, ChannelName)| match oid.parse() {
+        Ok(oid) => Ok((oid, channel)),
+        Err(_) => Err(serde::de::Error::custom(format!("'{oid}' is not the OID of a table"))),
+    };
+    tables.into_iter().map(entry).collect()
 }
 
 impl ChannelMap {
@@ -107,6 +119,17 @@ mod tests {
             assert_eq!(wildcard(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
         }
         assert!(!wildcard("*a*a*a*a*a*a*b".as_bytes(), "a".repeat(4000).as_bytes()));
+    }
+
+    #[test]
+    fn a_map_comes_back_from_a_control_record() {
+        let tables = BTreeMap::from([(16_384, ChannelName::default_channel())]);
+        let map = ChannelMap { rules: Vec::new(), tables };
+        let record = crate::ControlRecord::Channels { map };
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<crate::ControlRecord>(&json).unwrap(), record);
+        let wrong = json.replace("16384", "x");
+        assert!(serde_json::from_str::<crate::ControlRecord>(&wrong).is_err());
     }
 
     #[test]

@@ -214,8 +214,8 @@ fn a_history_without_the_known_commit_is_found_out() {
 fn the_channel_map_of_a_record_holds_for_what_comes_after() {
     let sales = ChannelName::new("sales").unwrap();
     let map = ChannelMap {
-        rules: vec![ChannelRule { channel: sales, tables: vec!["public.t2".into()] }],
-        ..ChannelMap::default()
+        rules: vec![ChannelRule { channel: sales.clone(), tables: vec!["public.t2".into()] }],
+        tables: [(9, sales)].into(),
     };
     let record = serde_json::to_string(&ControlRecord::Channels { map }).unwrap();
     let wal = Wal::new(vec![
