@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wire::{
     Change, ChannelHashes, ChannelName, ChunkWriter, Hash, Lineage, Lsn, ObjectHeader, ObjectKind,
-    ObjectWriter, PartObject, Relation, RelationColumn, ReplicaIdentity, Slice,
-    SliceBuilder, SourceName, TransactionEncoder, TransactionHeader, TypeName, Value,
+    ObjectWriter, PartObject, Relation, RelationColumn, ReplicaIdentity, Slice, SliceBuilder,
+    SourceName, TransactionEncoder, TransactionHeader, TypeName, Value,
 };
 
 pub(crate) fn source() -> SourceName {
@@ -87,7 +87,12 @@ impl Feed {
     }
 
     /// A transaction whose run in channel `name` stands in part objects, and those objects.
-    pub(crate) fn huge(&mut self, name: &str, row: &[u8], session: u64) -> (Slice, Vec<(Hash, Bytes)>) {
+    pub(crate) fn huge(
+        &mut self,
+        name: &str,
+        row: &[u8],
+        session: u64,
+    ) -> (Slice, Vec<(Hash, Bytes)>) {
         let (start, end) = (Lsn::new(self.at + 50), Lsn::new(self.at + 100));
         self.at += 100;
         let header = TransactionHeader { xid: 9, commit_time_us: self.commit_time_us };
@@ -116,7 +121,12 @@ impl Feed {
 }
 
 /// An object with these bytes as its payload.
-pub(crate) fn object(lineage: Lineage, name: &str, kind: ObjectKind, content: &[u8]) -> (Hash, Bytes) {
+pub(crate) fn object(
+    lineage: Lineage,
+    name: &str,
+    kind: ObjectKind,
+    content: &[u8],
+) -> (Hash, Bytes) {
     let mut chunks = ChunkWriter::new(1).unwrap();
     chunks.stream(content).unwrap();
     let (payload, raw_len) = chunks.finish().unwrap();

@@ -107,7 +107,8 @@ impl Catalog {
     pub(crate) fn range(&self, position: Lsn) -> Result<Option<ClosedRange>, StoreError> {
         let found = self.records.next(&[RANGE], &numbered(RANGE, position))?;
         let Some((_, value)) = found else { return Ok(None) };
-        let range = ClosedRange::decode(&value).map_err(|detail| damaged(Some(position), detail))?;
+        let range =
+            ClosedRange::decode(&value).map_err(|detail| damaged(Some(position), detail))?;
         Ok(Some(range).filter(|range| range.header.after <= position))
     }
 
@@ -123,7 +124,9 @@ impl Catalog {
     }
 
     /// All terminals' records.
-    pub(crate) fn terminals<T: DeserializeOwned>(&self) -> Result<Vec<(TerminalName, T)>, StoreError> {
+    pub(crate) fn terminals<T: DeserializeOwned>(
+        &self,
+    ) -> Result<Vec<(TerminalName, T)>, StoreError> {
         let mut found = Vec::new();
         let mut after = Bytes::from_static(&[TERMINAL]);
         while let Some((key, value)) = self.records.next(&[TERMINAL], &after)? {

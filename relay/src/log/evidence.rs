@@ -31,6 +31,12 @@ impl Evidence {
         Self { copy: Some(copy) }
     }
 
+    /// No copy: for a tail that is not a folder.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { copy: None }
+    }
+
     /// Drops the copy; or, where damage was found, keeps it and says where.
     pub(super) fn settle(self, damage: Option<&mut Damage>) {
         let Some(copy) = self.copy else { return };

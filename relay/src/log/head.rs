@@ -54,7 +54,8 @@ impl HeadFile {
     /// Makes the file, which says that nothing was acknowledged yet.
     pub(super) fn create(path: &Path) -> Result<(), StoreError> {
         let io = |source| StoreError::io(path, source);
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
+        let options =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
         let file = options.open(path).map_err(io)?;
         file.set_len(2 * SLOT_LEN as u64).map_err(io)?;
         let mut head = Self { file, path: path.to_owned(), turn: 0 };

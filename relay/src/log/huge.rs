@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use wire::{Hash, Lsn, ObjectHeader, ObjectKind, ObjectWriter, Part, PartObject, Slice, SliceHeader};
+use wire::{
+    Hash, Lsn, ObjectHeader, ObjectKind, ObjectWriter, Part, PartObject, Slice, SliceHeader,
+};
 
 use super::{
     catalog::{Changes, Upload, UploadKind},

@@ -11,6 +11,7 @@
 mod catalog;
 mod damage;
 mod engine;
+mod engines;
 mod error;
 mod evidence;
 mod head;
@@ -30,6 +31,8 @@ mod shared;
 mod source;
 mod standing;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use catalog::{Changes, Upload, UploadKind};

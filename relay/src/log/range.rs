@@ -37,7 +37,9 @@ impl ClosedRange {
         let short = || "a record of a closed range is too short".to_owned();
         let (version, rest) = bytes.split_first().ok_or_else(short)?;
         if *version != VERSION {
-            return Err(format!("a closed range of version {version} is not known; update the relay"));
+            return Err(format!(
+                "a closed range of version {version} is not known; update the relay"
+            ));
         }
         let (count, rest) = rest.split_first_chunk().ok_or_else(short)?;
         let len = usize::try_from(u32::from_be_bytes(*count)).unwrap_or(usize::MAX);

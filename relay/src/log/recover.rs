@@ -33,14 +33,12 @@ pub(super) fn recover(
     Ok(Some(standing))
 }
 
-fn walk(
-    standing: &mut Standing,
-    tail: &dyn Tail,
-    acknowledged: Head,
-) -> Result<(), StoreError> {
+fn walk(standing: &mut Standing, tail: &dyn Tail, acknowledged: Head) -> Result<(), StoreError> {
     prove(standing, None, acknowledged)?;
     while let Some(position) = standing.head {
-        let Some(stored) = tail.header(position).map_err(|error| error.at(position))? else { break };
+        let Some(stored) = tail.header(position).map_err(|error| error.at(position))? else {
+            break;
+        };
         let header = &stored.header;
         if header.after != position {
             let detail = format!("the next slice there is begins at {}", header.after);

@@ -15,10 +15,11 @@ use wire::{Facts, Lineage, Lsn, SessionAnswer, SessionRequest, Slice, Snapshot, 
 
 use super::{
     catalog::{Catalog, Changes, SourceRecord},
-    engine::{FileObjects, SledRecords, SledTail},
+    engine::SledRecords,
+    engines::Engines,
     error::StoreError,
     evidence::Evidence,
-    head::HeadFile,
+    head::{Head, HeadFile},
     objects::Objects,
     orphans::drop_orphans,
     random::random_bytes,
@@ -29,6 +30,7 @@ use super::{
     settings::LogSettings,
     shared::Shared,
     standing::Standing,
+    tail::Tail,
     writer::{Append, Job, Writer},
 };
 
@@ -64,21 +66,31 @@ impl Log {
         source: &SourceName,
         settings: LogSettings,
     ) -> Result<Option<Self>, StoreError> {
-        if !folder.join("catalog").exists() {
-            return Ok(None);
-        }
-        let catalog = Catalog::new(Arc::new(SledRecords::open(&folder.join("catalog"))?));
-        let Some(record) = catalog.source()? else { return Ok(None) };
-        let (head_file, acknowledged) = HeadFile::open(&folder.join("HEAD"))?;
-        let objects = Arc::new(FileObjects::open(&folder.join("objects"))?);
         let evidence = Evidence::take(&folder.join("tail"));
-        let tail = Arc::new(SledTail::open(&folder.join("tail"), source, settings.tail_bytes)?);
+        let Some(engines) = Engines::open(folder, source, settings.tail_bytes)? else {
+            return Ok(None);
+        };
+        Self::over(engines, source, settings, evidence)
+    }
+
+    /// Opens the log that the engines hold; none where it was never begun. Blocks.
+    pub(super) fn over(
+        engines: Engines,
+        source: &SourceName,
+        settings: LogSettings,
+        evidence: Evidence,
+    ) -> Result<Option<Self>, StoreError> {
+        let Engines { catalog, tail, objects, head_file, acknowledged } = engines;
+        let Some(record) = catalog.source()? else {
+            evidence.settle(None);
+            return never_begun(source, acknowledged).map(|()| None);
+        };
         let Some(mut standing) = recover(source, &catalog, &*tail, acknowledged)? else {
             return Ok(None);
         };
         evidence.settle(standing.damage.as_mut());
         if standing.damage.is_none() {
-            tail_is_whole(&catalog, &*tail, &*objects, &standing);
+            sweep(&catalog, &*tail, &*objects, &standing);
         }
         let shared = Shared::new(settings, tail, catalog, objects, standing);
         Self::start(Arc::new(shared), head_file, record).map(Some)
@@ -119,12 +131,19 @@ impl Log {
     }
 
     /// Opens a session; older ones are fenced from then on.
-    pub(crate) async fn open_session(&self, request: SessionRequest) -> Result<SessionAnswer, Refusal> {
+    pub(crate) async fn open_session(
+        &self,
+        request: SessionRequest,
+    ) -> Result<SessionAnswer, Refusal> {
         self.ask(|reply| Job::Session { request: Box::new(request), reply }).await
     }
 
     /// Adds a snapshot whose objects are here; the first begins the log.
-    pub(crate) async fn add_snapshot(&self, session: u64, snapshot: Snapshot) -> Result<(), Refusal> {
+    pub(crate) async fn add_snapshot(
+        &self,
+        session: u64,
+        snapshot: Snapshot,
+    ) -> Result<(), Refusal> {
         self.ask(|reply| Job::Snapshot { session, snapshot: Box::new(snapshot), reply }).await
     }
 
@@ -203,12 +222,21 @@ impl Drop for Log {
     }
 }
 
-fn tail_is_whole(
-    catalog: &Catalog,
-    tail: &dyn super::tail::Tail,
-    objects: &dyn Objects,
-    standing: &Standing,
-) {
+/// A source without a record was never begun; unless something was acknowledged, and then the
+/// catalogue has lost it.
+fn never_begun(source: &SourceName, acknowledged: Head) -> Result<(), StoreError> {
+    if acknowledged.lsn == Lsn::ZERO {
+        return Ok(());
+    }
+    let detail = format!(
+        "it knows nothing of the source, though up to {} was acknowledged: the catalogue has lost its content. \
+         Put the source's folder back from a copy, or move it away and let capture begin the source anew",
+        acknowledged.lsn
+    );
+    Err(StoreError::corrupt(format!("catalog of source '{source}'"), None, detail))
+}
+
+fn sweep(catalog: &Catalog, tail: &dyn Tail, objects: &dyn Objects, standing: &Standing) {
     match drop_orphans(catalog, tail, objects, standing, true) {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "dropped objects that nothing refers to"),

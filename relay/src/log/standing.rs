@@ -50,7 +50,11 @@ pub(super) enum Verdict {
 
 impl Standing {
     /// From what the catalogue says: as of the end of the closed ranges.
-    pub(super) fn of(source: SourceName, record: SourceRecord, closed: Option<ClosedState>) -> Self {
+    pub(super) fn of(
+        source: SourceName,
+        record: SourceRecord,
+        closed: Option<ClosedState>,
+    ) -> Self {
         let (head, hashes, channel_map, known) = match closed {
             Some(state) => (Some(state.through), state.hashes, state.channel_map, state.known),
             None => Default::default(),

@@ -12,6 +12,7 @@ mod body;
 mod deliver;
 mod ingest;
 mod ops;
+mod params;
 mod problem;
 mod router;
 mod serve;

@@ -39,7 +39,8 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut answer = Response::new(Body::from(serde_json::to_vec(&self.0).unwrap_or_default()));
         *answer.status_mut() = status;
         let headers = answer.headers_mut();

@@ -35,7 +35,11 @@ impl Verified {
             let detail = format!(
                 "its bytes hash to {found}: the file is damaged; put it back from another relay or a copy, or take a new snapshot"
             );
-            return Err(StoreError::corrupt(format!("object {name}"), begin(objects, name), detail));
+            return Err(StoreError::corrupt(
+                format!("object {name}"),
+                begin(objects, name),
+                detail,
+            ));
         }
         let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
         if stamps.len() >= MOST {

@@ -58,7 +58,7 @@ impl Database {
         let io = |source| StoreError::io(path, source);
         let made = !path.exists();
         fs::create_dir_all(path).map_err(io)?;
-        remove_snapshots(path)?;
+        remove_unfinished_snapshots(path)?;
         let db = open_patiently(path)?;
         let file = File::open(path.join("db")).map_err(io)?;
         let database = Self { db, file, path: path.to_owned() };
@@ -90,6 +90,15 @@ impl Database {
         self.guarded(|| {
             let keys = self.db.range::<&[u8], _>(range).keys().take(limit);
             keys.map(|key| key.map(|key| Bytes::copy_from_slice(&key))).collect()
+        })
+    }
+
+    /// How many entries there are, and the bytes of their values.
+    pub(super) fn contents(&self) -> Result<(u64, u64), StoreError> {
+        self.guarded(|| {
+            self.db.iter().values().try_fold((0, 0), |(entries, bytes), value| {
+                Ok((entries + 1, bytes + value?.len() as u64))
+            })
         })
     }
 
@@ -135,13 +144,16 @@ fn copied((key, value): (sled::IVec, sled::IVec)) -> Entry {
     (Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value))
 }
 
-/// sled trusts its own snapshots, also truncated ones; without any it replays the log, which is
-/// complete, and at our sizes quick.
-fn remove_snapshots(path: &Path) -> Result<(), StoreError> {
+/// A snapshot that sled was killed while writing makes its open fail; without it nothing is lost.
+/// Finished snapshots stay: recovery that has once cut a torn segment's end off is not repeatable
+/// without the snapshot it wrote then (found by killing: the replay ended before the first record).
+fn remove_unfinished_snapshots(path: &Path) -> Result<(), StoreError> {
     let io = |source| StoreError::io(path, source);
     for entry in fs::read_dir(path).map_err(io)? {
         let entry = entry.map_err(io)?;
-        if entry.file_name().to_string_lossy().starts_with("snap.") {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
             fs::remove_file(entry.path()).map_err(io)?;
         }
     }

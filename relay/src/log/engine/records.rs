@@ -50,7 +50,11 @@ impl SledRecords {
 
     fn corrupt(&self, detail: &str) -> StoreError {
         let what = format!("catalogue {}", self.path.display());
-        StoreError::corrupt(what, None, format_args!("{detail}; restore it, or begin the source anew"))
+        StoreError::corrupt(
+            what,
+            None,
+            format_args!("{detail}; restore it, or begin the source anew"),
+        )
     }
 
     /// The record whose first piece is `value`.
@@ -86,7 +90,8 @@ fn encode(key: &[u8], len: u32, piece: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER_LEN + piece.len());
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&len.to_be_bytes());
-    let crc = [&out, piece].iter().fold(crc32c::crc32c(key), |crc, b| crc32c::crc32c_append(crc, b));
+    let crc =
+        [&out, piece].iter().fold(crc32c::crc32c(key), |crc, b| crc32c::crc32c_append(crc, b));
     out.extend_from_slice(&crc.to_be_bytes());
     out.extend_from_slice(piece);
     out

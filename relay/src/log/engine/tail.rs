@@ -25,6 +25,9 @@ const ENTRY_BYTES: u64 = 256;
 /// A batch is copied within the engine: bounded, so that its memory is.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// What a database's folder is called once it is of no use.
+const DROPPED: &str = "dropped";
+
 /// Databases `tail/0`, `tail/1`, …; a fresh one when the newest has grown to `bytes_per_database`.
 #[derive(Debug)]
 pub(crate) struct SledTail {
@@ -84,7 +87,8 @@ impl SledTail {
     fn open_numbered(&self, number: u64) -> Result<Numbered, StoreError> {
         let database = Database::open(&self.folder.join(number.to_string()))?;
         let through = last_slice(&database)?;
-        let bytes = if through.is_some() { database.disk_bytes() } else { 0 };
+        let (entries, value_bytes) = database.contents()?;
+        let bytes = value_bytes + entries * ENTRY_BYTES;
         Ok(Numbered { number, database, bytes, through, sealed: false })
     }
 
@@ -110,8 +114,23 @@ impl SledTail {
         let Some(oldest) = databases.pop_front() else { return Ok(()) };
         let path = self.folder.join(oldest.number.to_string());
         drop(oldest);
-        fs::remove_dir_all(&path).map_err(|source| StoreError::io(&path, source))?;
-        sync_folder(&self.folder)
+        // Out of the way at once: half a database would be opened as an empty one.
+        let dropped = path.with_extension(DROPPED);
+        fs::rename(&path, &dropped).map_err(|source| StoreError::io(&path, source))?;
+        sync_folder(&self.folder)?;
+        fs::remove_dir_all(&dropped).map_err(|source| StoreError::io(&dropped, source))
+    }
+
+    /// Removes what an interrupted drop left.
+    fn clear_dropped(&self) -> Result<(), StoreError> {
+        let io = |source| StoreError::io(&self.folder, source);
+        for entry in fs::read_dir(&self.folder).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            if path.extension().is_some_and(|extension| extension == DROPPED) {
+                fs::remove_dir_all(&path).map_err(io)?;
+            }
+        }
+        Ok(())
     }
 
     fn labelled(
@@ -170,13 +189,8 @@ impl Tail for SledTail {
         let Some(newest) = databases.back_mut() else { return Ok(()) };
         let (after, through) = (slice.header().after, slice.header().through);
         let bytes = slice.bytes();
-        let label = |chunk| Label {
-            source: self.source,
-            after,
-            through,
-            chunk,
-            len: bytes.len() as u64,
-        };
+        let label =
+            |chunk| Label { source: self.source, after, through, chunk, len: bytes.len() as u64 };
         // The first piece comes last: a slice is there when its first piece is.
         let mut batch = Batch::default();
         let mut batched = 0;
@@ -256,7 +270,8 @@ impl Tail for SledTail {
         if databases.len() < 2 {
             return None;
         }
-        databases.front().filter(|oldest| !oldest.sealed).and_then(|oldest| oldest.through)
+        let oldest = databases.front().filter(|oldest| !oldest.sealed)?;
+        Some(oldest.through.unwrap_or_default())
     }
 
     fn has_room(&self) -> bool {
@@ -280,6 +295,7 @@ impl Tail for SledTail {
     fn reopen(&self) -> Result<(), StoreError> {
         let mut databases = self.write();
         databases.clear();
+        self.clear_dropped()?;
         for number in self.numbers()? {
             databases.push_back(self.open_numbered(number)?);
         }

@@ -192,11 +192,7 @@ fn closed_ranges(shared: &Shared, pull: &Pull, head: Lsn) -> Result<Vec<ClosedRa
     Ok(ranges)
 }
 
-fn huge_range(
-    shared: &Shared,
-    position: Lsn,
-    head: Lsn,
-) -> Result<Option<ClosedRange>, ReadError> {
+fn huge_range(shared: &Shared, position: Lsn, head: Lsn) -> Result<Option<ClosedRange>, ReadError> {
     let Some(stored) = shared.tail.header(position)? else { return Ok(None) };
     let header = &stored.header;
     if header.after > position || header.through > head || !header.is_huge() {

@@ -77,7 +77,8 @@ impl Row {
         limit_bytes: u64,
         place: impl FnOnce() -> Place,
     ) -> Next {
-        let mut kept = header.channels.iter().filter(|part| channels.keep(&part.channel)).peekable();
+        let mut kept =
+            header.channels.iter().filter(|part| channels.keep(&part.channel)).peekable();
         let touches = kept.peek().is_some();
         let (mut raw_len, mut huge) = (0_u64, false);
         for part in kept {

@@ -84,8 +84,7 @@ impl SliceReader {
         let after = selected.after;
         match selected.place {
             Place::Progress(through) => {
-                let slice =
-                    Slice::progress(self.source.clone(), self.lineage, after, through);
+                let slice = Slice::progress(self.source.clone(), self.lineage, after, through);
                 self.ready.push_back(slice.map_err(|e| unwritable(after, e))?.bytes().clone());
             }
             Place::Ring(slice) => {
@@ -99,10 +98,8 @@ impl SliceReader {
                 let stored = stored.filter(|stored| stored.header.after == position);
                 let stored = stored.ok_or(StoreError::Moved { after: position })?;
                 self.push_header(&stored.header, after)?;
-                self.open = Some(Open {
-                    through: stored.header.through,
-                    ranges: self.ranges(&stored),
-                });
+                self.open =
+                    Some(Open { through: stored.header.through, ranges: self.ranges(&stored) });
             }
         }
         Ok(())

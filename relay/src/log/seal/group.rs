@@ -94,7 +94,8 @@ fn join_header(joined: &mut SliceHeader, slice: &SliceHeader) {
 fn join_channels(channels: &mut BTreeMap<ChannelName, (Part, Vec<Lsn>)>, slice: &SliceHeader) {
     for part in &slice.channels {
         let (joined, slices) = channels.entry(part.channel.clone()).or_insert_with(|| {
-            let empty = Part { transactions: 0, changes: 0, raw_len: 0, parts: Vec::new(), ..part.clone() };
+            let empty =
+                Part { transactions: 0, changes: 0, raw_len: 0, parts: Vec::new(), ..part.clone() };
             (empty, Vec::new())
         });
         joined.after = part.after;

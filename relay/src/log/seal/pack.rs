@@ -16,10 +16,8 @@ pub(super) fn pack(
     slices: &[Lsn],
     level: i32,
 ) -> Result<(Vec<u8>, u64), StoreError> {
-    let engine = |error: ChunkError| StoreError::Engine {
-        path: "zstd".into(),
-        detail: error.to_string(),
-    };
+    let engine =
+        |error: ChunkError| StoreError::Engine { path: "zstd".into(), detail: error.to_string() };
     let mut writer = RecordWriter::new(level).map_err(engine)?;
     for after in slices {
         let (payload, _) = payload(tail, channel, *after)?;
@@ -57,11 +55,7 @@ fn copy(
 }
 
 /// One channel's payload of the slice that begins at `after`, and its uncompressed length.
-fn payload(
-    tail: &dyn Tail,
-    channel: &ChannelName,
-    after: Lsn,
-) -> Result<(Bytes, u64), StoreError> {
+fn payload(tail: &dyn Tail, channel: &ChannelName, after: Lsn) -> Result<(Bytes, u64), StoreError> {
     let missing = || StoreError::corrupt("slice", Some(after), "it is not in the tail");
     let stored = tail.header(after)?.ok_or_else(missing)?;
     let mut at = stored.payload_at;

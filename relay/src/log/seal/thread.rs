@@ -62,9 +62,8 @@ impl Sealer {
         let (wakes, woken) = channel();
         let stopping = Arc::new(AtomicBool::new(false));
         let sealer = Self { shared, stopping: stopping.clone() };
-        let thread = thread::Builder::new()
-            .name("seal".into())
-            .spawn(move || sealer.run(&woken))?;
+        let thread =
+            thread::Builder::new().name("seal".into()).spawn(move || sealer.run(&woken))?;
         Ok(SealerHandle { wakes, stopping, thread: Some(thread) })
     }
 

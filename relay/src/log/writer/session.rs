@@ -73,13 +73,8 @@ impl Writer {
 
     fn sweep(&self) {
         let shared = &self.shared;
-        let result = drop_orphans(
-            &shared.catalog,
-            &*shared.tail,
-            &*shared.objects,
-            &self.standing,
-            false,
-        );
+        let result =
+            drop_orphans(&shared.catalog, &*shared.tail, &*shared.objects, &self.standing, false);
         match result {
             Ok(0) => {}
             Ok(removed) => {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, HeaderValue},
     response::{IntoResponse, Response},
 };
@@ -17,6 +17,7 @@ use crate::{
     log::StoreError,
     server::{
         app::{App, blocking, unix_seconds},
+        params::{Asked, Names},
         problem::Refused,
     },
     sources::Source,
@@ -35,13 +36,14 @@ pub(in crate::server) struct Signed {
 /// `GET /v1/{source}/objects/{name}`.
 pub(in crate::server) async fn download(
     State(app): State<Arc<App>>,
-    Path((source, name)): Path<(String, String)>,
-    Query(signed): Query<Signed>,
+    Names((source, name)): Names<(String, String)>,
+    Asked(signed): Asked<Signed>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let source = app.source(&source)?;
-    let name: Hash =
-        name.parse().map_err(|error: wire::ParseHashError| Refused::bad_request(error.to_string()))?;
+    let name: Hash = name
+        .parse()
+        .map_err(|error: wire::ParseHashError| Refused::bad_request(error.to_string()))?;
     let now = unix_seconds(app.clock.now());
     let signer = signer(&source.log.standing());
     let expiry = signed.exp.unwrap_or(0);
@@ -71,8 +73,7 @@ fn answer(source: Arc<Source>, name: Hash, len: u64, max_age: u64, asked: &Heade
         match range.map_or(Wanted::All, |range| wanted(range, len)) {
             Wanted::All => content(source, name, 0, len, StatusCode::OK),
             Wanted::Part { from, to } => {
-                let mut part =
-                    content(source, name, from, to - from, StatusCode::PARTIAL_CONTENT);
+                let mut part = content(source, name, from, to - from, StatusCode::PARTIAL_CONTENT);
                 insert(&mut part, header::CONTENT_RANGE, &format!("bytes {from}-{}/{len}", to - 1));
                 part
             }
@@ -113,7 +114,8 @@ enum Wanted {
 }
 
 fn wanted(range: &str, len: u64) -> Wanted {
-    let Some((from, to)) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+    let Some((from, to)) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'))
+    else {
         return Wanted::All;
     };
     let part = |from: u64, to: u64| {

@@ -1,6 +1,4 @@
-use wire::{
-    Hash, Manifest, ManifestChannel, ManifestObject, ManifestRange, Part, PartObject,
-};
+use wire::{Hash, Manifest, ManifestChannel, ManifestObject, ManifestRange, Part, PartObject};
 
 use super::link::Links;
 use crate::log::{Channels, ClosedRange, Standing};
@@ -13,11 +11,8 @@ pub(super) fn manifest(
     links: &Links,
 ) -> Manifest {
     let source = standing.source.clone();
-    let object = |PartObject { name, len }: PartObject| ManifestObject {
-        name,
-        len,
-        url: links.to(name),
-    };
+    let object =
+        |PartObject { name, len }: PartObject| ManifestObject { name, len, url: links.to(name) };
     let ranges = ranges.iter().map(|range| manifest_range(range, channels, &object)).collect();
     Manifest { source: source.clone(), lineage: standing.lineage, ranges }
 }

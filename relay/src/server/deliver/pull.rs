@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, HeaderValue},
     response::{IntoResponse, Response},
 };
@@ -21,6 +21,7 @@ use crate::{
     server::{
         access::channels,
         app::{App, blocking, unix_seconds},
+        params::{Asked, Names},
         problem::Refused,
         wait::{Woken, bounded, wait_for_change},
     },
@@ -47,14 +48,16 @@ pub(in crate::server) struct PullQuery {
 /// `GET /v1/{source}/log`.
 pub(in crate::server) async fn pull(
     State(app): State<Arc<App>>,
-    Path(source): Path<String>,
-    Query(query): Query<PullQuery>,
+    Names(source): Names<String>,
+    Asked(query): Asked<PullQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let access = app.grant(&headers, Action::Pull)?;
     let source = app.source(&source)?;
     let after = query.after.as_deref().ok_or_else(|| {
-        Refused::bad_request("the parameter after=LSN is missing: the position that was applied last")
+        Refused::bad_request(
+            "the parameter after=LSN is missing: the position that was applied last",
+        )
     })?;
     let pull = Pull {
         after: after.parse::<Lsn>().map_err(|error| Refused::bad_request(error.to_string()))?,

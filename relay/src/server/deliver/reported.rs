@@ -17,18 +17,15 @@ fn bad(name: &str, text: &str, error: impl std::fmt::Display) -> Refused {
 /// The lineage that the terminal follows.
 pub(super) fn lineage(request: &HeaderMap) -> Result<Option<Lineage>, Refused> {
     let found = text(request, headers::LINEAGE);
-    found
-        .map(|text| text.parse().map_err(|error| bad(headers::LINEAGE, text, error)))
-        .transpose()
+    found.map(|text| text.parse().map_err(|error| bad(headers::LINEAGE, text, error))).transpose()
 }
 
 /// The terminal's hashes.
 pub(super) fn hashes(request: &HeaderMap) -> Result<Vec<(ChannelName, Hash)>, Refused> {
     let Some(list) = text(request, headers::HASHES) else { return Ok(Vec::new()) };
     let pair = |pair: &str| {
-        let (channel, hash) = pair
-            .split_once('=')
-            .ok_or_else(|| bad(headers::HASHES, pair, "write channel=hash"))?;
+        let (channel, hash) =
+            pair.split_once('=').ok_or_else(|| bad(headers::HASHES, pair, "write channel=hash"))?;
         let channel =
             ChannelName::new(channel.trim()).map_err(|error| bad(headers::HASHES, pair, error))?;
         let hash = hash.trim().parse().map_err(|error| bad(headers::HASHES, pair, error))?;
@@ -43,8 +40,7 @@ pub(super) fn report(
     lineage: Option<Lineage>,
 ) -> Result<Option<TerminalReport>, Refused> {
     let Some(name) = text(request, headers::TERMINAL) else { return Ok(None) };
-    let terminal =
-        TerminalName::new(name).map_err(|error| bad(headers::TERMINAL, name, error))?;
+    let terminal = TerminalName::new(name).map_err(|error| bad(headers::TERMINAL, name, error))?;
     let applied = text(request, headers::APPLIED);
     let applied = applied
         .map(|text| text.parse::<Lsn>().map_err(|error| bad(headers::APPLIED, text, error)))

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, HeaderValue},
     response::{IntoResponse, Response},
 };
@@ -17,6 +17,7 @@ use crate::{
     server::{
         access::channels,
         app::{App, blocking, unix_seconds},
+        params::{Asked, Names},
         problem::Refused,
     },
     sources::Source,
@@ -34,8 +35,8 @@ pub(in crate::server) struct SnapshotQuery {
 /// `GET /v1/{source}/snapshot`.
 pub(in crate::server) async fn snapshots(
     State(app): State<Arc<App>>,
-    Path(source): Path<String>,
-    Query(query): Query<SnapshotQuery>,
+    Names(source): Names<String>,
+    Asked(query): Asked<SnapshotQuery>,
     request: HeaderMap,
 ) -> Result<Response, Refused> {
     let access = app.grant(&request, Action::ReadSnapshot)?;
@@ -53,11 +54,7 @@ pub(in crate::server) async fn snapshots(
     Ok(answer)
 }
 
-fn list(
-    source: &Source,
-    channels: &Channels,
-    now_unix: u64,
-) -> Result<SnapshotList, StoreError> {
+fn list(source: &Source, channels: &Channels, now_unix: u64) -> Result<SnapshotList, StoreError> {
     let links = Links::new(&source.log.standing(), now_unix);
     let mut snapshots = Vec::new();
     for lsn in source.log.snapshot_positions()?.into_iter().rev().take(MOST) {

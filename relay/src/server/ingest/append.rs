@@ -1,11 +1,6 @@
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use wire::{AppendAnswer, ProblemKind, Slice};
 
 use super::headers::session;
@@ -14,6 +9,7 @@ use crate::{
     server::{
         app::{App, blocking},
         body::{claimed_len, read_whole},
+        params::Names,
         problem::Refused,
     },
 };
@@ -24,7 +20,7 @@ const LIMIT: u64 = 64 << 20;
 /// `POST /v1/{source}/log`.
 pub(in crate::server) async fn append(
     State(app): State<Arc<App>>,
-    Path(source): Path<String>,
+    Names(source): Names<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<AppendAnswer>, Refused> {

@@ -1,15 +1,17 @@
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, Query, State},
-    http::HeaderMap,
-};
+use axum::{extract::State, http::HeaderMap};
 use hyper::StatusCode;
 use serde::Deserialize;
 
 use crate::{
     access::Action,
-    server::{app::App, problem::Refused, wait::bounded},
+    server::{
+        app::App,
+        params::{Asked, Names},
+        problem::Refused,
+        wait::bounded,
+    },
 };
 
 /// The query of a poll for requests.
@@ -22,8 +24,8 @@ pub(in crate::server) struct RequestsQuery {
 /// `GET /v1/{source}/requests`: this relay asks nothing of capture yet, so the poll runs out.
 pub(in crate::server) async fn requests(
     State(app): State<Arc<App>>,
-    Path(source): Path<String>,
-    Query(query): Query<RequestsQuery>,
+    Names(source): Names<String>,
+    Asked(query): Asked<RequestsQuery>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refused> {
     app.grant(&headers, Action::TakeRequests)?;

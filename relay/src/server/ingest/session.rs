@@ -1,11 +1,6 @@
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use wire::{ChannelHashes, SessionAnswer, SessionRequest};
 
 use crate::{
@@ -13,6 +8,7 @@ use crate::{
     server::{
         app::{App, blocking, parse_source},
         body::{claimed_len, read_whole},
+        params::Names,
         problem::Refused,
     },
 };
@@ -23,7 +19,7 @@ const LIMIT: u64 = 64 << 10;
 /// `POST /v1/{source}/session`.
 pub(in crate::server) async fn open_session(
     State(app): State<Arc<App>>,
-    Path(source): Path<String>,
+    Names(source): Names<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<SessionAnswer>, Refused> {

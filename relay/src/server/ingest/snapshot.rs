@@ -1,10 +1,6 @@
 use std::sync::Arc;
 
-use axum::{
-    body::Body,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{body::Body, extract::State, http::HeaderMap};
 use hyper::StatusCode;
 use wire::Snapshot;
 
@@ -14,6 +10,7 @@ use crate::{
     server::{
         app::App,
         body::{claimed_len, read_whole},
+        params::Names,
         problem::Refused,
     },
 };
@@ -24,7 +21,7 @@ const LIMIT: u64 = 32 << 20;
 /// `POST /v1/{source}/snapshot`.
 pub(in crate::server) async fn add_snapshot(
     State(app): State<Arc<App>>,
-    Path(source): Path<String>,
+    Names(source): Names<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, Refused> {

@@ -1,11 +1,6 @@
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use wire::{ObjectHeader, ObjectKind, ProblemKind, UploadAnswer};
 
 use super::{
@@ -18,6 +13,7 @@ use crate::{
     server::{
         app::{App, blocking},
         body::{Pieces, claimed_len, too_large},
+        params::Names,
         problem::Refused,
     },
     sources::Source,
@@ -40,7 +36,7 @@ impl From<CheckError> for Refused {
 /// `POST /v1/{source}/objects`.
 pub(in crate::server) async fn upload(
     State(app): State<Arc<App>>,
-    Path(source): Path<String>,
+    Names(source): Names<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<UploadAnswer>, Refused> {

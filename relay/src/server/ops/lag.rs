@@ -1,10 +1,6 @@
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use wire::Lag;
 
 use crate::{
@@ -12,6 +8,7 @@ use crate::{
     fleet::{LogFacts, Moment},
     server::{
         app::{App, blocking},
+        params::Names,
         problem::Refused,
     },
     sources::Source,
@@ -20,7 +17,7 @@ use crate::{
 /// `GET /v1/{source}/lag`.
 pub(in crate::server) async fn lag(
     State(app): State<Arc<App>>,
-    Path(source): Path<String>,
+    Names(source): Names<String>,
     headers: HeaderMap,
 ) -> Result<Json<Lag>, Refused> {
     app.grant(&headers, Action::ReadLag)?;

@@ -1,11 +1,6 @@
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use hyper::StatusCode;
 use wire::{ProblemKind, Report, SourceList, TerminalName};
 
@@ -15,6 +10,7 @@ use crate::{
     server::{
         app::{App, blocking},
         body::{claimed_len, read_whole},
+        params::Names,
         problem::Refused,
     },
 };
@@ -25,7 +21,7 @@ const LIMIT: u64 = 64 << 10;
 /// `POST /v1/{source}/report`.
 pub(in crate::server) async fn report(
     State(app): State<Arc<App>>,
-    Path(source): Path<String>,
+    Names(source): Names<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, Refused> {
@@ -68,7 +64,7 @@ pub(in crate::server) async fn sources(
 /// `DELETE /v1/{source}/terminals/{name}`.
 pub(in crate::server) async fn forget(
     State(app): State<Arc<App>>,
-    Path((source, name)): Path<(String, String)>,
+    Names((source, name)): Names<(String, String)>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refused> {
     app.grant(&headers, Action::ForgetTerminal)?;

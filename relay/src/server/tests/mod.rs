@@ -1,4 +1,10 @@
 //! The interface over real sockets, with real bytes.
 
 mod basics;
+mod bounds;
+mod damage;
+mod objects;
+mod pulls;
 mod relay;
+mod reports;
+mod tokens;
