@@ -111,6 +111,20 @@ async fn a_refusal_is_final_when_all_refuse() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_not_final_while_another_relay_is_only_left_alone() {
+    let busy = Reply::problem_of(ProblemKind::Unavailable).with("Retry-After: 3600");
+    let first = FakeRelay::scripted(vec![busy]).await;
+    let refusing = Reply::problem_of(ProblemKind::Unauthorized);
+    let second = FakeRelay::scripted(vec![Reply::html(502), refusing]).await;
+    let relays = relays_with(vec![first.address(), second.address()], impatient());
+    for _ in 0..2 {
+        let error = relays.pull(&pull_after(lsn(100))).await.unwrap_err();
+        assert_eq!((error.refusal(), error.exit_code()), (None, 4), "{error}");
+    }
+    assert_eq!((first.count(), second.count()), (1, 2));
+}
+
+#[tokio::test]
 async fn damage_found_outside_leads_to_the_next_relay() {
     let (first, second) = (good().await, good().await);
     let settings = FetchSettings { distrust: Duration::from_secs(3600), ..settings() };

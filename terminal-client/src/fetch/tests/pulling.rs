@@ -105,6 +105,8 @@ fn broken_answers() -> Vec<(&'static str, Reply)> {
         vec![0; 3 << 20],
     ]
     .concat();
+    let mut foreign = standing(100, 100);
+    foreign[0].1 = "00000000000000000000000000000000".to_owned();
     let object = object_bytes("a", 10);
     let torn =
         manifest(vec![range(100, 150, &object, &[], "s"), range(200, 300, &object, &[], "s")]);
@@ -156,6 +158,7 @@ fn broken_answers() -> Vec<(&'static str, Reply)> {
         ("a gap before", answer(&whole, &row(&slices(lsn(150), &[300])))),
         ("no progress", answer(&standing(300, 100), &row(&slices(lsn(50), &[100])))),
         ("nothing, but leading somewhere", pull_reply(204, "", &whole, b"")),
+        ("nothing, of another lineage", pull_reply(204, "", &foreign, b"")),
         ("nothing, without headers", Reply::new(204, &[], b"")),
         ("a manifest that is no JSON", pull_reply(200, MANIFEST_TYPE, &whole, b"{")),
         ("a manifest with a gap", manifest_reply(300, &torn)),
