@@ -22,7 +22,7 @@ fn of_two_captures_one_appends() {
         setup.capture.kill()?;
         setup.master.execute("INSERT INTO t VALUES (21)").await?;
         setup.captured().await?;
-        assert!(second.stderr().contains("active"), "it said nothing: {}", second.stderr());
+        assert!(second.stderr().contains("in use"), "it said nothing: {}", second.stderr());
         let terminal = setup.postgres("store").await?;
         setup.all_equal(&[&terminal]).await
     });
@@ -128,7 +128,7 @@ fn closed_history_serves_old_and_new_terminals() {
             .execute("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY, v text)")
             .await?;
         // Tails are closed every 256 KiB here, so that a few thousand rows go through sealing.
-        let relay = RelayProcess::builder().args(&["--tail-bytes", "262144"]).start().await?;
+        let relay = RelayProcess::builder().args(&["--tail-size", "256KiB"]).start().await?;
         let config = "[channels.ut]\ntables = [\"public.u\"]\n";
         let options = Options { config: Some(config), ..Options::default() };
         let mut setup = Setup::with(master, relay, options).await?;
@@ -155,7 +155,7 @@ fn closed_history_serves_old_and_new_terminals() {
             }
         }
         let objects = walk(&setup.relay.data_dir().join(SOURCE).join("objects"))?;
-        assert!(objects > 6, "only {objects} objects: nothing was sealed");
+        assert!(objects >= 4, "only {objects} objects: nothing was sealed");
         let late = setup.sqlite("late")?;
         setup.all_equal(&[&early, &middle, &late]).await?;
         setup.pull(&only_u).await?;

@@ -36,7 +36,7 @@ fn no_relay_or_something_else() {
         let done = pull(&proxy.url(), SOURCE, &target).await?;
         assert!([3, 4].contains(&done.code), "{}", done.code);
         says(&done, done.code, &[&proxy.url()]);
-        let done = terminal(&["tail", "--relay", &url, "--source-name", SOURCE])?.run(LIMIT).await?;
+        let done = terminal(&["tail", "--relay", &url, "--source-name", SOURCE, "--timeout", "2s"])?.run(LIMIT).await?;
         says(&done, 4, &[&url]);
         Ok(())
     });
@@ -51,7 +51,7 @@ fn sources_that_are_not_there_or_not_ready() {
         let done = pull(&relay.url(), "nothing", &target).await?;
         assert!([3, 4].contains(&done.code), "{}", done.code);
         says(&done, done.code, &["nothing", &relay.url(), "--source-name"]);
-        let done = terminal(&["tail", "--relay", &relay.url(), "--source-name", "nothing"])?.run(LIMIT).await?;
+        let done = terminal(&["tail", "--relay", &relay.url(), "--source-name", "nothing", "--timeout", "2s"])?.run(LIMIT).await?;
         assert!([3, 4].contains(&done.code), "{}", done.code);
         says(&done, done.code, &["nothing"]);
         Ok(())
@@ -148,9 +148,10 @@ fn words_that_cannot_be_understood() {
         let done = pull(&secret, SOURCE, "sqlite:/tmp/never-made.db").await?;
         says(&done, 2, &["token"]);
         hides(&done, PASSWORD);
-        for wrong in ["mysql://h/d", "till.db", "postgres:", "sqlite:"] {
-            let done = pull(relay, SOURCE, wrong).await?;
-            says(&done, 2, &["postgres://", "sqlite:"]);
+        for (wrong, word) in
+            [("mysql://h/d", "postgres://"), ("till.db", "sqlite:FILE"), ("postgres:", "postgres://"), ("sqlite:", "sqlite:FILE")]
+        {
+            says(&pull(relay, SOURCE, wrong).await?, 2, &["--target", word]);
         }
         let ambiguous = format!("postgres://app:{PASSWORD}@x@127.0.0.1/d");
         let done = pull(relay, SOURCE, &ambiguous).await?;

@@ -1,11 +1,9 @@
 //! A large transaction on its way.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use harness::{Direction, eventually, test};
 
-use super::own_cluster::{quick, with_proxy};
+use super::own_cluster::{follows, quick, walsender, with_proxy};
 use crate::{
     history,
     setup::{LIMIT, SOURCE, Setup},
@@ -67,14 +65,16 @@ fn one_that_is_left_out_whole_starves_nobody() {
         let sql = "CREATE TABLE seen (id int PRIMARY KEY); CREATE TABLE other (n int, t text)";
         let args = ["--tables", "public.seen", "--heartbeat-every", "1s"];
         let (setup, _proxy) = with_proxy(&cluster, sql, &args).await?;
-        let feeder = super::own_cluster::walsender(&setup.master).await?;
+        eventually("capture follows", LIMIT, async || Ok(walsender(&setup.master).await?.is_some()))
+            .await?;
+        let feeder = walsender(&setup.master).await?;
         setup
             .master
             .execute("INSERT INTO other SELECT n, 'filler' FROM generate_series(1, 600000) n")
             .await?;
         let end = setup.position().await?;
-        super::own_cluster::confirmed_at(&setup, end, Duration::from_secs(30)).await?;
-        assert_eq!(super::own_cluster::walsender(&setup.master).await?, feeder, "it starved");
+        follows(&setup, end).await?;
+        assert_eq!(walsender(&setup.master).await?, feeder, "it starved");
         setup.master.execute("INSERT INTO seen VALUES (1)").await?;
         setup.captured().await?;
         let ids = history::inserted(&history::read(&setup.relay, None).await?, "seen");

@@ -279,15 +279,17 @@ fn another_master_or_database_is_refused() {
         let stranger = Cluster::builder().without_fsync().with_own_identity().start().await?;
         let sibling = Cluster::shared().await?.database().await?;
         let stranger = stranger.database().await?;
-        for (other, what) in [(&stranger, "system identifier"), (&sibling, "database")] {
+        let ours = setup.master.name().to_owned();
+        for other in [&stranger, &sibling] {
             other.execute(TABLE).await?;
-            refused(other, &setup.relay, &["another master", what, "--source"]).await?;
+            let what = ["another", &ours, other.name(), "under", "name"];
+            refused(other, &setup.relay, &what).await?;
             assert_eq!(super::own_cluster::slots(other).await?, "0", "a slot was left behind");
             // With a slot of that name it is the same.
             let make =
                 format!("SELECT pg_create_logical_replication_slot('{}', 'pgoutput')", slot_of(other));
             other.value(&make).await?;
-            refused(other, &setup.relay, &["another master", what, "--source"]).await?;
+            refused(other, &setup.relay, &what).await?;
             assert_eq!(state(&setup.relay).await?, "other-master");
         }
         assert_eq!(setup.relay.head(SOURCE).await?, head);

@@ -44,7 +44,14 @@ pub(super) async fn slots(master: &Database) -> Result<String> {
     Ok(master.value(&sql).await?.unwrap_or_default())
 }
 
-/// Lets the slot come to `lsn` or beyond. It follows one commit behind, so commits may be needed.
+/// Waits until the slot lets go of the WAL before `lsn`. It stands where the newest commit begins, and
+/// while no more than this has been written since, none is made.
+pub(super) async fn follows(setup: &Setup, lsn: Lsn) -> Result<()> {
+    const QUIET_BYTES: u64 = 16 << 10;
+    confirmed_at(setup, Lsn::new(lsn.get() - QUIET_BYTES), Duration::from_secs(20)).await
+}
+
+/// Waits until the slot is at `lsn` or beyond. It follows one commit behind, so commits may be needed.
 pub(super) async fn confirmed_at(setup: &Setup, lsn: Lsn, limit: Duration) -> Result<()> {
     let what = format!("the slot has confirmed {lsn}");
     harness::eventually(&what, limit, async || Ok(setup.confirmed().await? >= lsn)).await

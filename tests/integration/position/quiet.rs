@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use harness::{Cluster, RelayProcess, eventually, test};
 
-use super::own_cluster::{confirmed_at, quick};
+use super::own_cluster::{follows, quick};
 use crate::{
     history,
     setup::{LIMIT, Options, SOURCE, Setup, capture_command},
@@ -27,12 +27,12 @@ fn the_slot_follows_when_only_tables_left_out_or_other_databases_are_written() {
         let mut setup = Setup::on(&cluster, sql, options).await?;
         for _ in 0..2 {
             setup.master.execute(ELSEWHERE).await?;
-            confirmed_at(&setup, setup.position().await?, SOON).await?;
+            follows(&setup, setup.position().await?).await?;
         }
         let other = cluster.database().await?;
         other.execute("CREATE TABLE elsewhere (n int, t text)").await?;
         other.execute(ELSEWHERE).await?;
-        confirmed_at(&setup, setup.position().await?, SOON).await?;
+        follows(&setup, setup.position().await?).await?;
 
         // Quiet or not, a restart finds its place.
         setup.kill_capture()?;
@@ -40,10 +40,17 @@ fn the_slot_follows_when_only_tables_left_out_or_other_databases_are_written() {
         setup.captured().await?;
         let lag = setup.relay.lag(SOURCE).await?;
         assert_eq!(lag.capture.state, "streaming", "{:?}", lag.capture.error);
-        let retained = lag.capture.retained_bytes.unwrap_or(u64::MAX);
-        assert!(retained < 3 << 20, "{retained} bytes are retained");
         let ids = history::inserted(&history::read(&setup.relay, None).await?, "watched");
         assert_eq!(ids, ["1"]);
+        // The server decides where it reads from again when it logs which transactions run, at a
+        // checkpoint for one, and the slot is behind that.
+        eventually("WAL is let go of", SOON, async || {
+            setup.master.execute("CHECKPOINT").await?;
+            setup.master.execute("UPDATE watched SET id = id + 1").await?;
+            let retained = setup.relay.lag(SOURCE).await?.capture.retained_bytes;
+            Ok(retained.is_some_and(|bytes| bytes < 1 << 20))
+        })
+        .await?;
         Ok(())
     });
 }
@@ -74,7 +81,7 @@ fn without_heartbeats_progress_serves_and_the_state_says_so() {
         let mut setup = Setup::assembled(master, relay, capture);
         setup.captured().await?;
         setup.master.execute(ELSEWHERE).await?;
-        confirmed_at(&setup, setup.position().await?, SOON).await?;
+        follows(&setup, setup.position().await?).await?;
         let state = async || anyhow::Ok(setup.relay.lag(SOURCE).await?.capture.state);
         eventually("the state is unproved", LIMIT, async || Ok(state().await? == "unproved")).await?;
         assert!(setup.capture.stderr().contains("pg_logical_emit_message"), "{}", setup.capture.stderr());
@@ -97,6 +104,7 @@ fn stopped_in_order_and_started_again_nothing_is_missing() {
         let mut setup = Setup::shared("CREATE TABLE t (id int PRIMARY KEY)").await?;
         for id in 1..=4 {
             setup.master.execute(&format!("INSERT INTO t VALUES ({id})")).await?;
+            setup.captured().await?;
             let done = setup.capture.stop().await?;
             assert_eq!(done.code, 0, "{}", done.stderr);
             setup.master.execute(&format!("INSERT INTO t VALUES ({})", id * 100)).await?;

@@ -10,7 +10,7 @@ use rand::Rng;
 use super::own_cluster::quick;
 use crate::{
     history::{self, Run},
-    setup::{LIMIT, Options, SOURCE, Setup, capture_command},
+    setup::{LIMIT, Options, SOURCE, Setup},
 };
 
 fn behind(runs: &[Run], start: Lsn) -> Vec<(Lsn, String, String)> {
@@ -34,8 +34,8 @@ fn what_is_encoded_again_is_the_same() {
         let relay = RelayProcess::builder().start().await?;
         let options = Options { capture: &["--keyless", "full"], config: None };
         let steady = Setup::with(master, relay, options).await?;
-        let shaken = RelayProcess::builder().args(&["--tail-bytes", "262144"]).start().await?;
-        let mut capture = capture_command(&steady.master, &shaken.url())?
+        let shaken = RelayProcess::builder().args(&["--tail-size", "256KiB"]).start().await?;
+        let mut capture = harness::capture(steady.master.url(), SOURCE, &shaken.url())?
             .args(["--keyless", "full", "--slot", "shaken", "--publication", "shaken"])
             .env("TZ", "Asia/Kathmandu")
             .env("LC_ALL", "C")
