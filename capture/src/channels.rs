@@ -81,7 +81,10 @@ mod tests {
         let more = vec![rule("sales", "public.s_*"), rule("stock", "public.k_*")];
         let changed = changed_map(&map, &more, [table(1, "s_orders"), table(3, "k_items")]);
         let changed = changed.unwrap().unwrap();
-        assert_eq!((changed.tables[&3].as_str(), changed.tables[&2].as_str()), ("stock", "default"));
+        assert_eq!(
+            (changed.tables[&3].as_str(), changed.tables[&2].as_str()),
+            ("stock", "default")
+        );
 
         let moved = changed_map(&map, &[], [table(1, "s_orders")]).unwrap_err();
         assert_eq!((moved.bound.as_str(), moved.wanted.as_str()), ("sales", "default"));

@@ -11,7 +11,10 @@ pub fn bound_allocator() {
             (libc::M_MMAP_THRESHOLD, 1 << 20),
         ];
         for (parameter, value) in SETTINGS {
-            #[expect(unsafe_code, reason = "mallopt is a plain C call, made before any thread is started")]
+            #[expect(
+                unsafe_code,
+                reason = "mallopt is a plain C call, made before any thread is started"
+            )]
             // SAFETY: mallopt only changes parameters of the allocator.
             unsafe {
                 libc::mallopt(parameter, value);

@@ -37,10 +37,8 @@ impl TablePatterns {
         if self.0.is_empty() {
             return true;
         }
-        let rule = ChannelRule {
-            channel: wire::ChannelName::default_channel(),
-            tables: self.0.clone(),
-        };
+        let rule =
+            ChannelRule { channel: wire::ChannelName::default_channel(), tables: self.0.clone() };
         rule.matches(schema, table)
     }
 }

@@ -5,7 +5,9 @@ use wire::{Problem, ProblemKind};
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// Nobody answers at the address, or the connection broke.
-    #[error("the relay at {url} cannot be reached ({what}): check that it runs, and host, port and network")]
+    #[error(
+        "the relay at {url} cannot be reached ({what}): check that it runs, and host, port and network"
+    )]
     Unreachable { url: String, what: String, source: reqwest::Error },
     /// The relay said no, and why.
     #[error("the relay at {url} refused {doing}: {}. {}", problem.detail.trim_end_matches('.'), advice(problem.kind))]
@@ -17,7 +19,9 @@ pub enum RelayError {
     )]
     Foreign { url: String, doing: &'static str, status: StatusCode, excerpt: String },
     /// The answer cannot be read.
-    #[error("the relay at {url} answered {doing} with something that cannot be read: is it of another version?")]
+    #[error(
+        "the relay at {url} answered {doing} with something that cannot be read: is it of another version?"
+    )]
     Answer { url: String, doing: &'static str, source: serde_json::Error },
 }
 
@@ -41,9 +45,7 @@ fn advice(kind: ProblemKind) -> &'static str {
         ProblemKind::Forbidden => {
             "What to do: use a token with the role capture (`tailwater-relay token add NAME --role capture`)"
         }
-        ProblemKind::Fenced => {
-            "Another capture has taken this source over: stop one of the two"
-        }
+        ProblemKind::Fenced => "Another capture has taken this source over: stop one of the two",
         ProblemKind::StorageFull => {
             "What to do: make room on the relay's disk; it goes on by itself, and WAL is kept on the master until then"
         }

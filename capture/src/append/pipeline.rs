@@ -260,7 +260,9 @@ impl<'a> Setback<'a> {
             Err(_) => {
                 let seconds = SLOW_ANSWER.as_secs();
                 let relay = self.relay.clone();
-                self.say(&format!("the relay at {relay} has not answered for {seconds} s; waiting"));
+                self.say(&format!(
+                    "the relay at {relay} has not answered for {seconds} s; waiting"
+                ));
                 answer.await
             }
         }

@@ -119,7 +119,13 @@ impl Assembler {
         let raw_limit = settings.part_raw;
         Self {
             drain_above: settings.drain_above,
-            maker: PartMaker { source: source.clone(), lineage, session, level: part_level, raw_limit },
+            maker: PartMaker {
+                source: source.clone(),
+                lineage,
+                session,
+                level: part_level,
+                raw_limit,
+            },
             relations: Relations::default(),
             mapping: Mapping::new(channel_map),
             history: History::new(head, known, confirmed),
@@ -187,11 +193,6 @@ impl Assembler {
     /// Whether the log is known to be the master's.
     pub fn proof(&self) -> Proof {
         self.history.proof()
-    }
-
-    /// The end of everything that was put into slices or is about to be.
-    pub fn position(&self) -> Lsn {
-        self.pushed
     }
 
     /// Ends the slice under construction, if there is anything in it.

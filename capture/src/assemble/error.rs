@@ -18,7 +18,9 @@ pub enum AssembleError {
     )]
     UnknownRelation { oid: u32, lsn: Lsn },
     /// A row that does not fit its table.
-    #[error("a row of {table} at {lsn} has {found} columns where the table has {expected}: report it with the server's version")]
+    #[error(
+        "a row of {table} at {lsn} has {found} columns where the table has {expected}: report it with the server's version"
+    )]
     Columns { table: String, lsn: Lsn, expected: usize, found: usize },
     /// Commits must come in the order of their positions.
     #[error(

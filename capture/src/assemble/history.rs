@@ -207,7 +207,11 @@ mod tests {
         assert!(matches!(history(180).passed(Lsn::new(200)), Err(HistoryError::Missing { .. })));
         assert_eq!(history(180).passed(Lsn::new(199)), Ok(()));
         assert!(history(180).repeated(plain(210, 220, 9), true).is_err());
-        assert_eq!(history(181).passed(Lsn::new(400)), Ok(()), "the slot is past it: it cannot come");
+        assert_eq!(
+            history(181).passed(Lsn::new(400)),
+            Ok(()),
+            "the slot is past it: it cannot come"
+        );
         assert_eq!(history(181).proof(), Proof::Unproved);
     }
 
@@ -215,9 +219,15 @@ mod tests {
     fn nothing_may_come_where_the_log_has_nothing() {
         let mut unproved = history(200);
         assert_eq!(unproved.repeated(plain(210, 220, 9), true), Ok(()));
-        assert!(matches!(unproved.repeated(plain(230, 240, 9), false), Err(HistoryError::Unexpected { .. })));
+        assert!(matches!(
+            unproved.repeated(plain(230, 240, 9), false),
+            Err(HistoryError::Unexpected { .. })
+        ));
         let mut young = History::new(Lsn::new(300), None, Lsn::new(100));
-        assert!(matches!(young.repeated(plain(230, 240, 9), false), Err(HistoryError::Unexpected { .. })));
+        assert!(matches!(
+            young.repeated(plain(230, 240, 9), false),
+            Err(HistoryError::Unexpected { .. })
+        ));
         assert_eq!(young.begin(Lsn::new(300), 10), Ok(Treatment::Take));
         assert_eq!(young.proof(), Proof::Unproved);
     }

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use wire::{
-    ChannelBytes, ChannelName, ChunkWriter, Lineage, Lsn, ObjectHeader, ObjectKind, ObjectWriter, PartObject,
-    SourceName, TransactionEncoder,
+    ChannelBytes, ChannelName, ChunkWriter, Lineage, Lsn, ObjectHeader, ObjectKind, ObjectWriter,
+    PartObject, SourceName, TransactionEncoder,
 };
 
 use super::error::AssembleError;

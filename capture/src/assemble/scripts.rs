@@ -249,7 +249,10 @@ impl Log {
                         Record::Huge(huge) => {
                             let run: Vec<u8> =
                                 huge.parts.iter().flat_map(|name| self.part(*name)).collect();
-                            assert_eq!((run.len() as u64, Hash::of(&run)), (huge.raw_len, huge.digest));
+                            assert_eq!(
+                                (run.len() as u64, Hash::of(&run)),
+                                (huge.raw_len, huge.digest)
+                            );
                             (huge.lsn, run)
                         }
                     };

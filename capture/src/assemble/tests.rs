@@ -74,12 +74,12 @@ fn by_pieces(wal: &Wal, map: ChannelMap, drain_above: usize, fate: &mut impl FnM
                     }
                 }
             }
-            if choice % 3 == 0
+            if choice.is_multiple_of(3)
                 && let Some(slice) = under_way.pop_front()
             {
                 log.append(&slice);
                 // The answer may be lost with the process.
-                if choice % 2 == 0 {
+                if choice.is_multiple_of(2) {
                     ledger.durable(log.head);
                 }
             }
@@ -222,14 +222,24 @@ fn the_channel_map_of_a_record_holds_for_what_comes_after() {
         transaction(700, vec![insert(1, "bound to default")]),
         transaction(701, vec![Op::Message { prefix: wire::CONTROL_PREFIX, content: record }]),
         transaction(702, vec![insert(1, "stays"), insert(2, "follows the rule")]),
-        transaction(703, vec![Op::Message { prefix: wire::CONTROL_PREFIX, content: "junk".into() }]),
+        transaction(
+            703,
+            vec![Op::Message { prefix: wire::CONTROL_PREFIX, content: "junk".into() }],
+        ),
     ]);
     let log = whole(&wal, ChannelMap::default(), 1 << 20);
-    let channels: Vec<(&str, Lsn)> = log.runs.keys().map(|(name, lsn)| (name.as_str(), *lsn)).collect();
+    let channels: Vec<(&str, Lsn)> =
+        log.runs.keys().map(|(name, lsn)| (name.as_str(), *lsn)).collect();
     let end = |at: usize| wal.pieces[at].1;
     assert_eq!(
         channels,
-        [("control", end(1)), ("control", end(3)), ("default", end(0)), ("default", end(2)), ("sales", end(2))]
+        [
+            ("control", end(1)),
+            ("control", end(3)),
+            ("default", end(0)),
+            ("default", end(2)),
+            ("sales", end(2))
+        ]
     );
     assert_eq!(log.map.tables[&1].as_str(), "default");
     assert_eq!(log.map.tables[&2].as_str(), "sales");

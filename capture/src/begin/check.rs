@@ -40,7 +40,10 @@ pub async fn check(
     if let Some(exists) = &exists {
         if !exists.leaves_out.is_empty() {
             let kinds = exists.leaves_out.join(", ");
-            let what = format!("the publication '{}' leaves out {kinds}: terminals will not get them", scope.publication);
+            let what = format!(
+                "the publication '{}' leaves out {kinds}: terminals will not get them",
+                scope.publication
+            );
             findings.push(Finding::note(what, []));
         }
         if exists.all_tables {
@@ -83,7 +86,10 @@ async fn server(sql: &SqlSession, scope: &CheckScope<'_>) -> Result<Vec<Finding>
     if wal_level != "logical" {
         let what = format!("wal_level is '{wal_level}', 'logical' is needed");
         let restart = "-- then restart the server".to_owned();
-        findings.push(Finding::missing(what, ["ALTER SYSTEM SET wal_level = 'logical';".to_owned(), restart]));
+        findings.push(Finding::missing(
+            what,
+            ["ALTER SYSTEM SET wal_level = 'logical';".to_owned(), restart],
+        ));
     }
     let (slots, used, exists): (i64, i64, bool) = (row.get(2), row.get(3), row.get(4));
     if !exists && used >= slots {
@@ -142,8 +148,10 @@ fn rights(
     let role = escape_identifier(source.user());
     let unreadable: Vec<_> = plan.publish.iter().filter(|table| !table.readable).collect();
     if !unreadable.is_empty() {
-        let what = format!("the role {} may not read {} of the tables", source.user(), unreadable.len());
-        let grants = unreadable.iter().map(|table| format!("GRANT SELECT ON {} TO {role};", table.quoted()));
+        let what =
+            format!("the role {} may not read {} of the tables", source.user(), unreadable.len());
+        let grants =
+            unreadable.iter().map(|table| format!("GRANT SELECT ON {} TO {role};", table.quoted()));
         findings.push(Finding::missing(what, grants));
     }
     if !plan.keyless.is_empty() {
@@ -155,22 +163,34 @@ fn rights(
             }
         );
         let full = |table: &super::tables::TableFacts| {
-            format!("ALTER TABLE {} REPLICA IDENTITY FULL; -- {}", table.quoted(), table.identity.reason())
+            format!(
+                "ALTER TABLE {} REPLICA IDENTITY FULL; -- {}",
+                table.quoted(),
+                table.identity.reason()
+            )
         };
         let mut remedy: Vec<String> = plan.keyless.iter().map(full).collect();
-        remedy.push("-- or a primary key for each; or run with --keyless full, or --keyless skip".to_owned());
+        remedy.push(
+            "-- or a primary key for each; or run with --keyless full, or --keyless skip"
+                .to_owned(),
+        );
         findings.push(Finding::missing(what, remedy));
     }
     if !plan.left_out.is_empty() {
         let names: Vec<String> =
             plan.left_out.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
-        let what = format!("left out, because they have no usable replica identity: {}", names.join(", "));
+        let what =
+            format!("left out, because they have no usable replica identity: {}", names.join(", "));
         findings.push(Finding::note(what, []));
     }
     let foreign = plan.publish.iter().any(|table| !table.owned);
     if foreign && !published {
-        let list: Vec<String> = plan.publish.iter().map(super::tables::TableFacts::quoted).collect();
-        let what = format!("the role {} does not own all tables, so it cannot publish them", source.user());
+        let list: Vec<String> =
+            plan.publish.iter().map(super::tables::TableFacts::quoted).collect();
+        let what = format!(
+            "the role {} does not own all tables, so it cannot publish them",
+            source.user()
+        );
         let create = format!(
             "CREATE PUBLICATION {} FOR TABLE {}; -- by a superuser",
             escape_identifier(scope.publication),

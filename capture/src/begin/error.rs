@@ -30,7 +30,10 @@ pub enum BeginError {
     #[error("{}", keyless(.0))]
     Keyless(Vec<TableFacts>),
     /// The publication cannot be made or changed.
-    #[error("the publication '{name}' cannot be made or extended: {source}. {}", publication_advice(source))]
+    #[error(
+        "the publication '{name}' cannot be made or extended: {source}. {}",
+        publication_advice(source)
+    )]
     Publication { name: String, source: Box<SqlError> },
     /// The publication is gone while the slot is there.
     #[error(

@@ -69,7 +69,8 @@ pub async fn create(
         transaction.batch_execute(&full).await.map_err(failed)?;
     }
     let list: Vec<String> = plan.publish.iter().map(listed).collect();
-    let tables = if list.is_empty() { String::new() } else { format!(" FOR TABLE {}", list.join(", ")) };
+    let tables =
+        if list.is_empty() { String::new() } else { format!(" FOR TABLE {}", list.join(", ")) };
     let name = postgres_protocol::escape::escape_identifier(&settings.publication);
     let create = format!("CREATE PUBLICATION {name}{tables}");
     transaction.batch_execute(&create).await.map_err(failed)?;
@@ -111,7 +112,10 @@ pub async fn extend(
     Ok(prepared)
 }
 
-async fn listed_oids(sql: &SqlSession, publication: &str) -> Result<Vec<u32>, tokio_postgres::Error> {
+async fn listed_oids(
+    sql: &SqlSession,
+    publication: &str,
+) -> Result<Vec<u32>, tokio_postgres::Error> {
     let query = "
         SELECT r.prrelid FROM pg_catalog.pg_publication_rel r
         JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE p.pubname = $1";

@@ -48,8 +48,8 @@ pub async fn published(
     let rows = client.query(TABLES, &[&publication]).await;
     let rows = rows.map_err(|error| SqlError::of("the master", error))?;
     let table = |row: &tokio_postgres::Row| {
-        let listed: Listed = serde_json::from_str(row.get(4))
-            .unwrap_or(Listed { attnames: None, rowfilter: None });
+        let listed: Listed =
+            serde_json::from_str(row.get(4)).unwrap_or(Listed { attnames: None, rowfilter: None });
         let mut columns: Vec<String> = row.get(5);
         if let Some(listed) = listed.attnames {
             columns.retain(|column| listed.contains(column));
@@ -61,7 +61,13 @@ pub async fn published(
             partitioned: row.get(3),
             columns,
             row_filter: listed.rowfilter,
-            rows_guess: row.get::<_, f64>(6).clamp(0.0, 1e18).round().to_string().parse().unwrap_or(0),
+            rows_guess: row
+                .get::<_, f64>(6)
+                .clamp(0.0, 1e18)
+                .round()
+                .to_string()
+                .parse()
+                .unwrap_or(0),
         }
     };
     Ok(rows.iter().map(table).collect())

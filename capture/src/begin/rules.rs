@@ -192,7 +192,13 @@ mod tests {
         }
     }
 
-    fn state(now: &Facts, then: Facts, head: u64, confirmed: u64, position: u64) -> Option<CaptureState> {
+    fn state(
+        now: &Facts,
+        then: Facts,
+        head: u64,
+        confirmed: u64,
+        position: u64,
+    ) -> Option<CaptureState> {
         let switch = TimelineSwitch { timeline: 1, at: Lsn::new(500), reason: String::new() };
         let timelines = TimelineHistory { switches: vec![switch] };
         let (position, confirmed) = (Lsn::new(position), Lsn::new(confirmed));

@@ -30,7 +30,8 @@ pub struct SlotFacts {
 impl SlotFacts {
     /// Reads the slot of that name.
     pub async fn read(sql: &SqlSession, slot: &str) -> Result<Option<Self>, SqlError> {
-        let query = "SELECT to_jsonb(s)::text FROM pg_catalog.pg_replication_slots s WHERE slot_name = $1";
+        let query =
+            "SELECT to_jsonb(s)::text FROM pg_catalog.pg_replication_slots s WHERE slot_name = $1";
         let row = sql.query_opt(query, &[&slot]).await;
         let row = row.map_err(|error| SqlError::of("the master", error))?;
         Ok(row.and_then(|row| serde_json::from_str(row.get(0)).ok()))

@@ -18,7 +18,8 @@ pub(super) async fn run(args: CheckArgs) -> Result<(), Failure> {
     let Common { source, name, slot, publication } = common(args.master, &mut config)?;
     let (tables, keyless) = tables(args.tables, &mut config)?;
     let default = name.as_ref().map_or_else(|| "tailwater".to_owned(), object_name);
-    let (slot, publication) = (slot.unwrap_or_else(|| default.clone()), publication.unwrap_or(default));
+    let (slot, publication) =
+        (slot.unwrap_or_else(|| default.clone()), publication.unwrap_or(default));
     let sql = source.connect_sql().await.map_err(RunError::from)?;
     let scope = CheckScope { slot: &slot, publication: &publication, tables: &tables, keyless };
     let findings = check(&source, &sql, &scope).await.map_err(RunError::from)?;
@@ -26,13 +27,17 @@ pub(super) async fn run(args: CheckArgs) -> Result<(), Failure> {
         println!("{finding}");
     }
     if findings.iter().any(|finding| finding.blocks) {
-        return Err(Failure { code: 3, text: format!("{source} is not ready to be captured: see above") });
+        return Err(Failure {
+            code: 3,
+            text: format!("{source} is not ready to be captured: see above"),
+        });
     }
     // The right may be there and the way still barred (pg_hba.conf).
     match Walsender::connect(&source).await {
         Ok(walsender) => walsender.close().await,
         Err(error) => {
-            let text = format!("a replication connection cannot be made: {}", explain::chain(&error));
+            let text =
+                format!("a replication connection cannot be made: {}", explain::chain(&error));
             return Err(Failure { code: 3, text });
         }
     }

@@ -56,7 +56,11 @@ impl Config {
             Failure::usage(format!("the configuration {} cannot be read: {error}", path.display()))
         })?;
         toml::from_str(&text).map_err(|error| {
-            Failure::usage(format!("the configuration {} is wrong: {}", path.display(), error.to_string().trim_end()))
+            Failure::usage(format!(
+                "the configuration {} is wrong: {}",
+                path.display(),
+                error.to_string().trim_end()
+            ))
         })
     }
 }
@@ -82,7 +86,12 @@ mod tests {
         assert_eq!(config.tables.unwrap().list(), ["public.*", "sales.*"]);
         assert_eq!(config.relay.unwrap().list().len(), 2);
         assert_eq!(config.channels[&ChannelName::new("sales").unwrap()].tables, ["sales.*"]);
-        for wrong in ["sorce = 'x'", "[channels.a]\ntable = []", "[channels.\"a b\"]\ntables = []", "token = 'x'"] {
+        for wrong in [
+            "sorce = 'x'",
+            "[channels.a]\ntable = []",
+            "[channels.\"a b\"]\ntables = []",
+            "token = 'x'",
+        ] {
             assert!(toml::from_str::<Config>(wrong).is_err(), "{wrong}");
         }
     }

@@ -23,7 +23,9 @@ mod tests {
 
     #[test]
     fn units() {
-        for (text, ms) in [("500ms", 500), ("30s", 30_000), ("7", 7_000), ("10m", 600_000), ("2 h", 7_200_000)] {
+        for (text, ms) in
+            [("500ms", 500), ("30s", 30_000), ("7", 7_000), ("10m", 600_000), ("2 h", 7_200_000)]
+        {
             assert_eq!(parse(text), Ok(Duration::from_millis(ms)), "{text}");
         }
         for text in ["", "s", "-1s", "1d", "99999999999999999999s", "1.5s"] {

@@ -19,10 +19,13 @@ pub fn run_cli() -> ExitCode {
     log_to_stderr(cli.log_format);
     // Fails only where one is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(cli.command)),
-        Err(error) => Err(Failure { code: 1, text: format!("the runtime cannot be started: {error}") }),
+        Err(error) => {
+            Err(Failure { code: 1, text: format!("the runtime cannot be started: {error}") })
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,9 +51,13 @@ fn stop_signal() -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     let told = stop.clone();
     let listen = |kind| {
-        signal(kind).map_err(|error| Failure { code: 1, text: format!("signals cannot be caught: {error}") })
+        signal(kind).map_err(|error| Failure {
+            code: 1,
+            text: format!("signals cannot be caught: {error}"),
+        })
     };
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -65,7 +72,9 @@ fn stop_signal() -> Result<CancellationToken, Failure> {
 fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::try_from_env("TAILWATER_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,capture=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr)
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Json => builder.json().init(),

@@ -42,7 +42,10 @@ async fn our_slots(sql: &SqlSession) -> Result<Vec<String>, Failure> {
     let query = "
         SELECT slot_name::text FROM pg_catalog.pg_replication_slots
         WHERE plugin = 'pgoutput' AND database = pg_catalog.current_database() AND slot_name LIKE 'tailwater\\_%' ORDER BY 1";
-    let rows = sql.query(query, &[]).await.map_err(|error| RunError::from(SqlError::of("the master", error)))?;
+    let rows = sql
+        .query(query, &[])
+        .await
+        .map_err(|error| RunError::from(SqlError::of("the master", error)))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
@@ -58,7 +61,9 @@ async fn remove_slot(sql: &SqlSession, slot: &str) -> Result<bool, Failure> {
         return Err(Failure { code: 3, text });
     }
     let drop = "SELECT pg_catalog.pg_drop_replication_slot($1)";
-    sql.query(drop, &[&slot]).await.map_err(|error| RunError::from(SqlError::of("the master", error)))?;
+    sql.query(drop, &[&slot])
+        .await
+        .map_err(|error| RunError::from(SqlError::of("the master", error)))?;
     println!("dropped the replication slot '{slot}': the master keeps no more WAL for it");
     Ok(true)
 }

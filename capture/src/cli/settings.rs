@@ -46,7 +46,9 @@ pub(super) fn common(args: MasterArgs, config: &mut Config) -> Result<Common, Fa
     if let Some(slot) = &slot {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
         if !(1..=LONGEST_NAME).contains(&slot.len()) || !slot.bytes().all(plain) {
-            let text = format!("'{slot}' cannot be the name of a slot: 1 to 63 of the characters a-z 0-9 _");
+            let text = format!(
+                "'{slot}' cannot be the name of a slot: 1 to 63 of the characters a-z 0-9 _"
+            );
             return Err(Failure::usage(text));
         }
     }
@@ -57,7 +59,10 @@ pub(super) fn common(args: MasterArgs, config: &mut Config) -> Result<Common, Fa
     Ok(Common { source, name, slot, publication })
 }
 
-pub(super) fn tables(args: TableArgs, config: &mut Config) -> Result<(TablePatterns, Keyless), Failure> {
+pub(super) fn tables(
+    args: TableArgs,
+    config: &mut Config,
+) -> Result<(TablePatterns, Keyless), Failure> {
     let patterns = args.tables.or_else(|| config.tables.take().map(|tables| tables.list()));
     let patterns = patterns.unwrap_or_default().into_iter().filter(|pattern| !pattern.is_empty());
     let patterns = TablePatterns::new(patterns.collect()).map_err(wrong)?;
@@ -69,7 +74,8 @@ pub(super) fn tables(args: TableArgs, config: &mut Config) -> Result<(TablePatte
 pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
     let mut config = Config::read(args.master.config.as_deref())?;
     let Common { source, name, slot, publication } = common(args.master, &mut config)?;
-    let name = name.ok_or_else(|| Failure::usage("the source has no name: give --name, e.g. --name orders"))?;
+    let name = name
+        .ok_or_else(|| Failure::usage("the source has no name: give --name, e.g. --name orders"))?;
     let (tables, keyless) = tables(args.tables, &mut config)?;
     let relays = args.relay.or_else(|| config.relay.take().map(|relay| relay.list()));
     let relays: Vec<RelayAddress> = relays
@@ -96,7 +102,11 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
         token: token(args.token_file.or_else(|| config.token_file.take()))?,
         tables,
         keyless,
-        heartbeat_every: time(args.heartbeat_every, config.heartbeat_every.take(), HEARTBEAT_EVERY)?,
+        heartbeat_every: time(
+            args.heartbeat_every,
+            config.heartbeat_every.take(),
+            HEARTBEAT_EVERY,
+        )?,
         start_within: time(args.start_within, config.start_within.take(), START_WITHIN)?,
         slot_within: time(args.slot_within, config.slot_within.take(), SLOT_WITHIN)?,
         channels: rules(config)?,
@@ -104,7 +114,8 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
 }
 
 fn token(file: Option<std::path::PathBuf>) -> Result<Option<Token>, Failure> {
-    if let Some(token) = std::env::var("TAILWATER_TOKEN").ok().and_then(|token| Token::new(&token)) {
+    if let Some(token) = std::env::var("TAILWATER_TOKEN").ok().and_then(|token| Token::new(&token))
+    {
         return Ok(Some(token));
     }
     let Some(file) = file else { return Ok(None) };
@@ -122,9 +133,14 @@ fn rules(config: Config) -> Result<Vec<ChannelRule>, Failure> {
     let mut rules = Vec::new();
     for (channel, of) in config.channels {
         if channel.is_control() {
-            return Err(Failure::usage("the channel 'control' is reserved: give channels.control another name"));
+            return Err(Failure::usage(
+                "the channel 'control' is reserved: give channels.control another name",
+            ));
         }
-        of.tables.iter().try_for_each(|pattern| ChannelRule::check_pattern(pattern)).map_err(wrong)?;
+        of.tables
+            .iter()
+            .try_for_each(|pattern| ChannelRule::check_pattern(pattern))
+            .map_err(wrong)?;
         rules.push(ChannelRule { channel, tables: of.tables });
     }
     rules.sort_by_key(|rule| rule.channel == ChannelName::default_channel());

@@ -16,7 +16,9 @@ pub enum CopyError {
     #[error("an object with rows of {table} cannot be made")]
     Object { table: String, source: wire::ObjectError },
     /// The connection that holds the snapshot is gone.
-    #[error("the table {table} was copied with a row that does not end: the server ended COPY in the middle of a row")]
+    #[error(
+        "the table {table} was copied with a row that does not end: the server ended COPY in the middle of a row"
+    )]
     Torn { table: String },
 }
 

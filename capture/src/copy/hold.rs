@@ -17,7 +17,11 @@ pub struct Hold {
 
 impl Hold {
     /// Waits until no other capture copies for this slot. `waiting` is called once if it has to.
-    pub async fn take(source: &Source, slot: &str, mut waiting: impl FnMut()) -> Result<Self, SqlError> {
+    pub async fn take(
+        source: &Source,
+        slot: &str,
+        mut waiting: impl FnMut(),
+    ) -> Result<Self, SqlError> {
         let sql = source.connect_sql().await?;
         let mut said = false;
         loop {

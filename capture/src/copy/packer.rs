@@ -83,7 +83,8 @@ mod tests {
         };
         let mut packer = RowPacker::new(label).unwrap();
         let long = [b"z".repeat(20 << 20), b"\n".to_vec()].concat();
-        let mut lines: Vec<Vec<u8>> = (0..40_000_u32).map(|n| format!("{n}\t{n:0900}\n").into_bytes()).collect();
+        let mut lines: Vec<Vec<u8>> =
+            (0..40_000_u32).map(|n| format!("{n}\t{n:0900}\n").into_bytes()).collect();
         lines.insert(20_000, long);
         let mut packed = Vec::new();
         for line in &lines {
@@ -95,7 +96,9 @@ mod tests {
         let mut rows = 0;
         for (part, Packed { object, bytes }) in packed.into_iter().enumerate() {
             let reader = ObjectReader::named(bytes, object.name).unwrap();
-            let ObjectKind::Snapshot { part: said, rows: of, .. } = reader.header().kind else { panic!() };
+            let ObjectKind::Snapshot { part: said, rows: of, .. } = reader.header().kind else {
+                panic!()
+            };
             assert_eq!((said as usize, of), (part, object.rows));
             assert!(object.raw_len <= RAW_LIMIT || object.rows == 1);
             rows += of;

@@ -70,7 +70,11 @@ impl Progress {
             guess => format!(" ({}% of about {guess})", (self.rows * 100 / guess).min(99)),
         };
         let Self { table, tables, name, .. } = self;
-        format!("first copy: table {table} of {tables} ({name}), {} rows{percent}, {}", self.rows, self.rate())
+        format!(
+            "first copy: table {table} of {tables} ({name}), {} rows{percent}, {}",
+            self.rows,
+            self.rate()
+        )
     }
 
     fn summary(&self) -> String {

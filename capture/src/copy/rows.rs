@@ -114,6 +114,9 @@ mod tests {
         );
         table.row_filter = None;
         table.columns.clear();
-        assert_eq!(copy_statement(&table), r#"COPY (SELECT  FROM ONLY "public"."a ""b") TO STDOUT"#);
+        assert_eq!(
+            copy_statement(&table),
+            r#"COPY (SELECT  FROM ONLY "public"."a ""b") TO STDOUT"#
+        );
     }
 }

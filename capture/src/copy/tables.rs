@@ -52,8 +52,11 @@ pub(super) async fn definitions(
             constraints: constraints.remove(oid).unwrap_or_default(),
             indexes: indexes.remove(oid).unwrap_or_default(),
             partition_by: row.get(6),
-            partition_of: bound
-                .map(|bound| PartitionOf { schema: row.get(7), name: row.get(8), bound }),
+            partition_of: bound.map(|bound| PartitionOf {
+                schema: row.get(7),
+                name: row.get(8),
+                bound,
+            }),
         })
     };
     Ok(tables.iter().filter_map(define).collect())

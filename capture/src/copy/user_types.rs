@@ -177,11 +177,15 @@ impl Details {
 
     /// The definition; none for what is built in, comes with an extension, or with another type.
     fn kind(&self, oid: u32, of: &CatalogType) -> Option<TypeKind> {
-        if of.extension.is_some() || matches!(of.schema.as_str(), "pg_catalog" | "information_schema") {
+        if of.extension.is_some()
+            || matches!(of.schema.as_str(), "pg_catalog" | "information_schema")
+        {
             return None;
         }
         match of.letter.as_str() {
-            "e" => Some(TypeKind::Enum { labels: self.labels.get(&oid).cloned().unwrap_or_default() }),
+            "e" => {
+                Some(TypeKind::Enum { labels: self.labels.get(&oid).cloned().unwrap_or_default() })
+            }
             "d" => Some(TypeKind::Domain {
                 base: of.base_sql.clone(),
                 not_null: of.not_null,

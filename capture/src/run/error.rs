@@ -65,12 +65,17 @@ impl RunError {
         match self {
             Self::Begin(BeginError::Keyless(_) | BeginError::ChannelMoved { .. }) => 2,
             Self::NotInTime { .. } | Self::Begin(BeginError::SlotWait { .. }) => 4,
-            Self::Begin(BeginError::Violation(_) | BeginError::NotReady(_) | BeginError::PublicationGone { .. }) => 3,
+            Self::Begin(
+                BeginError::Violation(_)
+                | BeginError::NotReady(_)
+                | BeginError::PublicationGone { .. },
+            ) => 3,
             Self::Assemble(AssembleError::History(_)) => 3,
             Self::GivenUp { source, .. } => source.exit_code().max(1),
             other if other.refusal().is_some() || other.relay_kind().is_some() => 3,
             Self::Walsender(error) if refuses_us(error) => 3,
-            Self::Sql(SqlError::NoPassword { .. }) | Self::Begin(BeginError::Sql(SqlError::NoPassword { .. })) => 3,
+            Self::Sql(SqlError::NoPassword { .. })
+            | Self::Begin(BeginError::Sql(SqlError::NoPassword { .. })) => 3,
             _ => 1,
         }
     }
@@ -110,7 +115,9 @@ impl RunError {
         }
         match self {
             Self::Moved { .. } => Fate::Again,
-            Self::Walsender(error) | Self::Begin(BeginError::Walsender(error)) => of_walsender(error),
+            Self::Walsender(error) | Self::Begin(BeginError::Walsender(error)) => {
+                of_walsender(error)
+            }
             Self::Sql(error) | Self::Begin(BeginError::Sql(error)) => of_sql(error),
             Self::Copy(CopyError::Sql(error)) => of_sql(error),
             Self::Copy(CopyError::Table { source, .. }) => of_sql(source),
@@ -125,9 +132,9 @@ impl RunError {
     pub(super) fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Walsender(error) | Self::Begin(BeginError::Walsender(error)) => error.refusal(),
-            Self::Sql(error) | Self::Begin(BeginError::Sql(error)) | Self::Copy(CopyError::Sql(error)) => {
-                error.refusal()
-            }
+            Self::Sql(error)
+            | Self::Begin(BeginError::Sql(error))
+            | Self::Copy(CopyError::Sql(error)) => error.refusal(),
             Self::Begin(BeginError::Publication { source, .. } | BeginError::Lock { source })
             | Self::Copy(CopyError::Table { source, .. }) => source.refusal(),
             _ => None,
@@ -136,9 +143,9 @@ impl RunError {
 
     fn relay(&self) -> Option<&RelayError> {
         match self {
-            Self::Relay(error) | Self::Begin(BeginError::Relay(error)) | Self::Copy(CopyError::Relay(error)) => {
-                Some(error)
-            }
+            Self::Relay(error)
+            | Self::Begin(BeginError::Relay(error))
+            | Self::Copy(CopyError::Relay(error)) => Some(error),
             _ => None,
         }
     }
@@ -150,7 +157,9 @@ impl RunError {
 
 fn of_refusal(refusal: &Refusal) -> Fate {
     match refusal {
-        Refusal::SlotActive { .. } | Refusal::NotServing | Refusal::TooManyConnections => Fate::Again,
+        Refusal::SlotActive { .. } | Refusal::NotServing | Refusal::TooManyConnections => {
+            Fate::Again
+        }
         Refusal::SlotExists | Refusal::Other => Fate::Doubtful,
         _ => Fate::Stop,
     }

@@ -77,7 +77,10 @@ async fn make_ready(context: &Context<'_>, master: Master) -> Result<Option<Read
     let Master { mut sql, mut walsender, facts } = master;
     let hold = Hold::take(&settings.source, &settings.slot, || {
         board.state(CaptureState::WaitingForSlot, None);
-        tracing::info!("another capture makes the first copy for the slot '{}': waiting", settings.slot);
+        tracing::info!(
+            "another capture makes the first copy for the slot '{}': waiting",
+            settings.slot
+        );
     });
     let hold = hold.await?;
     if SlotFacts::read(&sql, &settings.slot).await?.is_some() {
@@ -123,8 +126,12 @@ async fn gathered_or_dropped(
     if !matches!(gathered, Ok(Some(_))) {
         let slot = &context.settings.slot;
         match timeout(DROP_WITHIN, walsender.drop_slot(slot)).await {
-            Ok(Ok(())) => tracing::info!("the first copy did not end: dropped the replication slot '{slot}' again"),
-            _ => tracing::warn!("the first copy did not end, and the replication slot '{slot}' is still there: the next start drops it"),
+            Ok(Ok(())) => tracing::info!(
+                "the first copy did not end: dropped the replication slot '{slot}' again"
+            ),
+            _ => tracing::warn!(
+                "the first copy did not end, and the replication slot '{slot}' is still there: the next start drops it"
+            ),
         }
     }
     Ok(gathered?)
@@ -154,9 +161,12 @@ async fn prepare(sql: &mut SqlSession, settings: &Settings) -> Result<(), BeginE
         Some(existing) if !existing.ours => {
             tracing::info!("using the publication '{}' as it is", settings.publication);
             let carried = published(&**sql, &settings.publication).await?;
-            let updates = !existing.leaves_out.contains(&"update") || !existing.leaves_out.contains(&"delete");
+            let updates = !existing.leaves_out.contains(&"update")
+                || !existing.leaves_out.contains(&"delete");
             let keyless = facts.into_iter().filter(|table| {
-                updates && table.identity != Identity::Usable && carried.iter().any(|t| t.oid == table.oid)
+                updates
+                    && table.identity != Identity::Usable
+                    && carried.iter().any(|t| t.oid == table.oid)
             });
             let keyless: Vec<_> = keyless.collect();
             if keyless.is_empty() { Ok(()) } else { Err(BeginError::Keyless(keyless)) }
@@ -180,7 +190,8 @@ async fn create_slot(
     let began = Instant::now();
     let mut whom = String::new();
     let created = {
-        let mut create = std::pin::pin!(walsender.create_slot(&settings.slot, SlotSnapshot::Export));
+        let mut create =
+            std::pin::pin!(walsender.create_slot(&settings.slot, SlotSnapshot::Export));
         loop {
             tokio::select! {
                 created = &mut create => break Some(created),

@@ -152,7 +152,10 @@ pub(super) async fn position(sql: &SqlSession) -> Result<Lsn, SqlError> {
     Ok(row.get::<_, &str>(0).parse().unwrap_or(Lsn::ZERO))
 }
 
-async fn publication_change(sql: &SqlSession, patient: &Patient) -> Result<Option<String>, SqlError> {
+async fn publication_change(
+    sql: &SqlSession,
+    patient: &Patient,
+) -> Result<Option<String>, SqlError> {
     let carried = published(&**sql, &patient.publication).await?;
     let missing: Vec<u32> = patient
         .tables

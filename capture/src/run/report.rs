@@ -1,31 +1,32 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use wire::CaptureReport;
 
 use super::board::{Board, Status};
 use crate::append::Relay;
 
 const REPORT_EVERY: Duration = Duration::from_secs(3);
-/// How long the last word before the end may take.
-const LAST_WORD: Duration = Duration::from_secs(3);
 
-/// Tells the relay how capture is: every few seconds, and at each change.
-pub(super) async fn report(board: Board, slot: String, fallback: Option<Arc<Relay>>) {
+/// Tells the relay how capture is: every few seconds, and at each change. Once `ending`, the last word
+/// follows; it is said behind the others, so that it is the one that stays.
+pub(super) async fn report(
+    board: Board,
+    slot: String,
+    fallback: Option<Arc<Relay>>,
+    ending: CancellationToken,
+) {
     let mut changes = board.watch();
     loop {
         let status = changes.borrow_and_update().clone();
         send(&status, &slot, fallback.as_ref()).await;
-        match timeout(REPORT_EVERY, changes.changed()).await {
-            Ok(Err(_)) => return,
-            Ok(Ok(())) | Err(_) => {}
+        tokio::select! {
+            _ = timeout(REPORT_EVERY, changes.changed()) => {}
+            () = ending.cancelled() => break,
         }
     }
-}
-
-/// The last word.
-pub(super) async fn last_word(board: &Board, slot: &str, fallback: Option<&Arc<Relay>>) {
-    let _ = timeout(LAST_WORD, send(&board.now(), slot, fallback)).await;
+    send(&board.now(), &slot, fallback.as_ref()).await;
 }
 
 async fn send(status: &Status, slot: &str, fallback: Option<&Arc<Relay>>) {

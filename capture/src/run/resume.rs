@@ -153,7 +153,10 @@ async fn begin_again(
         return Err(BeginError::from(Violation::RelayEmpty { slot, confirmed }).into());
     };
     same_master(facts, then).map_err(BeginError::from)?;
-    tracing::warn!("the first copy was interrupted: dropping the slot '{}' and beginning anew", settings.slot);
+    tracing::warn!(
+        "the first copy was interrupted: dropping the slot '{}' and beginning anew",
+        settings.slot
+    );
     if let Err(error) = feedback.close().await {
         tracing::debug!(%error, "the stream was not closed in order");
     }
@@ -201,13 +204,12 @@ async fn record_channels(
         schema: &table.schema,
         name: &table.name,
     });
-    let changed = changed_map(&map, &settings.channels, named).map_err(|moved| {
-        BeginError::ChannelMoved {
+    let changed =
+        changed_map(&map, &settings.channels, named).map_err(|moved| BeginError::ChannelMoved {
             table: moved.table,
             wanted: moved.wanted.to_string(),
             bound: moved.bound.to_string(),
-        }
-    })?;
+        })?;
     if let Some(map) = changed {
         tracing::info!("the channels of the configuration changed: recording the new ones");
         emit(sql, &ControlRecord::Channels { map }).await?;

@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     attempt::{Context, Ended, attempt},
     board::Board,
     error::{Fate, RunError},
-    report::{last_word, report},
+    report::report,
     session,
 };
 use crate::{append::Patience, explain, settings::Settings};
@@ -18,6 +18,8 @@ const DOUBTS: u32 = 5;
 const STEADY: Duration = Duration::from_secs(5);
 /// After one that lasted this long so do the doubts.
 const SOLID: Duration = Duration::from_secs(60);
+/// How long the last report before the end may take.
+const LAST_WORD: Duration = Duration::from_secs(3);
 /// How often a failure that stays the same is said again.
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 
@@ -27,13 +29,18 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let relays = session::relays(&settings)?;
     let board = Board::new();
     let fallback = relays.first().cloned();
-    let reporter = tokio::spawn(report(board.clone(), settings.slot.clone(), fallback.clone()));
+    let ending = CancellationToken::new();
+    let reporter = report(board.clone(), settings.slot.clone(), fallback, ending.clone());
+    let reporter = tokio::spawn(reporter);
     let context = Context { settings: &settings, relays: &relays, board: &board, stop: &stop };
     let result = keep_going(&context).await;
-    reporter.abort();
-    if let Err(error) = &result {
-        board.state(error.state(), Some(explain::chain(error)));
-        last_word(&board, &settings.slot, fallback.as_ref()).await;
+    match &result {
+        Ok(()) => reporter.abort(),
+        Err(error) => {
+            board.state(error.state(), Some(explain::chain(error)));
+            ending.cancel();
+            let _ = timeout(LAST_WORD, reporter).await;
+        }
     }
     result
 }

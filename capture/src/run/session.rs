@@ -40,7 +40,7 @@ pub(super) async fn open(
         }
     }
     // There is at least one relay, see the command line.
-    Err(last.unwrap_or_else(|| unreachable_relay()))
+    Err(last.unwrap_or_else(unreachable_relay))
 }
 
 fn unreachable_relay() -> RelayError {

@@ -178,7 +178,9 @@ impl Stream {
         let (state, error) = match (view.publication, self.pipeline.trouble(), unproved) {
             (Some(change), ..) => (CaptureState::PublicationChanged, Some(change)),
             (None, trouble, true) => (CaptureState::Unproved, trouble.map(|trouble| trouble.what)),
-            (None, trouble, false) => (CaptureState::Streaming, trouble.map(|trouble| trouble.what)),
+            (None, trouble, false) => {
+                (CaptureState::Streaming, trouble.map(|trouble| trouble.what))
+            }
         };
         self.board.state(state, error);
     }
@@ -227,7 +229,9 @@ impl Stream {
             ),
         }
         let (durable, acknowledged) = (self.ledger.durable_position(), self.ledger.acknowledged());
-        tracing::info!("stopped: the relay has everything up to {durable}, the slot is at {acknowledged}");
+        tracing::info!(
+            "stopped: the relay has everything up to {durable}, the slot is at {acknowledged}"
+        );
         if let Err(error) = self.feedback.close().await {
             tracing::debug!(%error, "the stream was not closed in order");
         }
