@@ -7,6 +7,8 @@ mod error;
 mod history;
 mod huge;
 mod mapping;
+mod open;
+mod outline;
 mod relations;
 #[cfg(test)]
 mod scripts;
@@ -15,8 +17,9 @@ mod tests;
 mod type_names;
 
 pub use self::{
-    assembler::{Assembler, AssemblerSettings, Output, StartingPoint},
+    assembler::Assembler,
     error::AssembleError,
     history::{HistoryError, Proof},
     huge::PartUpload,
+    outline::{AssemblerSettings, Output, StartingPoint},
 };

@@ -1,40 +1,15 @@
-use std::sync::Arc;
+use wire::CaptureState;
 
-use tokio_util::sync::CancellationToken;
-use wire::{CaptureState, Facts};
-
-use super::{board::Board, error::RunError, first, resume, session};
+use super::{
+    context::{Context, Ended, Master},
+    error::RunError,
+    first, resume, session,
+};
 use crate::{
-    append::Relay,
-    begin::{SlotFacts, check_slot},
+    begin::{BeginError, SlotFacts, check_slot},
     settings::Settings,
-    source::SqlSession,
     walsender::Walsender,
 };
-
-/// What every step of an attempt needs.
-pub(super) struct Context<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) relays: &'a [Arc<Relay>],
-    pub(super) board: &'a Board,
-    pub(super) stop: &'a CancellationToken,
-}
-
-/// How an attempt ended where nothing failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// A step is done, the next attempt goes on from there.
-    Again,
-    /// It was told to stop.
-    Stopped,
-}
-
-/// The connections of an attempt, and who is at the other end.
-pub(super) struct Master {
-    pub(super) sql: SqlSession,
-    pub(super) walsender: Walsender,
-    pub(super) facts: Facts,
-}
 
 /// Connects, and does what is to be done: the first copy, or following the stream.
 pub(super) async fn attempt(context: &Context<'_>) -> Result<Ended, RunError> {
@@ -47,7 +22,7 @@ pub(super) async fn attempt(context: &Context<'_>) -> Result<Ended, RunError> {
     match SlotFacts::read(&master.sql, &settings.slot).await? {
         None => first::begin(context, master).await,
         Some(slot) => {
-            check_slot(&slot, &master.facts).map_err(crate::begin::BeginError::from)?;
+            check_slot(&slot, &master.facts).map_err(BeginError::from)?;
             resume::resume(context, master).await
         }
     }

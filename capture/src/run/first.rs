@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 use wire::{CaptureState, Lineage, ProblemKind, Snapshot};
 
 use super::{
-    attempt::{Context, Ended, Master},
+    context::{Context, Ended, Master},
     error::RunError,
     session,
 };
@@ -86,7 +86,8 @@ async fn make_ready(context: &Context<'_>, master: Master) -> Result<Option<Read
     if SlotFacts::read(&sql, &settings.slot).await?.is_some() {
         return Ok(None);
     }
-    let (_, answer) = session::open(relays, &facts, false).await?;
+    let (relay, answer) = session::open(relays, &facts, false).await?;
+    board.session(relay, answer.session);
     if let Some(then) = &answer.facts {
         same_master(&facts, then).map_err(BeginError::from)?;
     }

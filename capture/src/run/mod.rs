@@ -2,6 +2,7 @@
 
 mod attempt;
 mod board;
+mod context;
 mod error;
 mod first;
 mod pulse;

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use wire::{CaptureState, ControlRecord, Lsn, SessionAnswer};
 
 use super::{
-    attempt::{Context, Ended, Master},
+    context::{Context, Ended, Master},
     error::RunError,
     first,
     pulse::{Patient, Pulse, emit, position},

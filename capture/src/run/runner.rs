@@ -4,8 +4,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    attempt::{Context, Ended, attempt},
+    attempt::attempt,
     board::Board,
+    context::{Context, Ended},
     error::{Fate, RunError},
     report::report,
     session,
