@@ -39,9 +39,16 @@ struct State {
 enum Phase {
     Idle,
     /// Bytes of rows, of all.
-    Loading { done: u64, total: u64 },
+    Loading {
+        done: u64,
+        total: u64,
+    },
     /// From a position to the newest head known.
-    Pulling { from: Lsn, at: Lsn, head: Lsn },
+    Pulling {
+        from: Lsn,
+        at: Lsn,
+        head: Lsn,
+    },
 }
 
 impl Progress {
@@ -96,7 +103,12 @@ impl Progress {
             let (done, total) = (*done, *total);
             let rate = per_second(done, state.begun);
             state.line_due().then(|| {
-                format!("first load: {} of {} MB, {} MB/s, table {table}", mb(done), mb(total), mb(rate))
+                format!(
+                    "first load: {} of {} MB, {} MB/s, table {table}",
+                    mb(done),
+                    mb(total),
+                    mb(rate)
+                )
             })
         });
         if let Shown::Bar(bar) = &self.shown {
@@ -115,9 +127,18 @@ impl Progress {
         }
     }
 
-    /// So many changes were applied.
+    /// So many changes were applied, though they are not committed yet.
     pub fn changes(&self, changes: u64) {
-        self.with(|state| state.changes += changes);
+        let (line, message) = self.with(|state| {
+            state.changes += changes;
+            let rate = per_second(state.changes, state.begun);
+            let message = format!("{} changes, {rate}/s", state.changes);
+            (state.line_due().then(|| format!("applying: {message}")), message)
+        });
+        if let Shown::Bar(bar) = &self.shown {
+            bar.set_message(message);
+        }
+        self.line(line);
     }
 
     /// A target transaction was committed.

@@ -90,7 +90,8 @@ fn all<T: std::str::FromStr<Err: std::fmt::Display>>(
     into: &mut Vec<T>,
 ) -> Result<(), String> {
     if let (Some(texts), true) = (texts, into.is_empty()) {
-        *into = texts.words().into_iter().map(|text| parsed(key, text)).collect::<Result<_, _>>()?;
+        *into =
+            texts.words().into_iter().map(|text| parsed(key, text)).collect::<Result<_, _>>()?;
     }
     Ok(())
 }

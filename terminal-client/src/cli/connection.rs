@@ -1,4 +1,9 @@
-use std::{env, sync::Arc, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use wire::SourceName;
 
@@ -28,6 +33,17 @@ pub(super) fn relays(
     let token = Token::find(variable.as_deref(), args.token_file.as_deref())?;
     let relays = Relays::new(addresses, source, token.as_ref(), settings(patience))?;
     Ok(Arc::new(relays))
+}
+
+/// Where objects lie until they are applied. `/tmp` is memory on many systems, and a huge transaction
+/// must not be.
+pub(super) fn spool_dir(args: &RelayArgs) -> PathBuf {
+    match (&args.spool_dir, env::var_os("TMPDIR")) {
+        (Some(directory), _) => directory.clone(),
+        (None, Some(directory)) => directory.into(),
+        (None, None) if Path::new("/var/tmp").is_dir() => "/var/tmp".into(),
+        (None, None) => env::temp_dir(),
+    }
 }
 
 /// No single step takes longer than the patience for all.

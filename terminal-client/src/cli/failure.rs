@@ -10,7 +10,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
     /// A flag that is needed was not given.
-    #[error("--{flag} is missing: give it as a flag, as {variable} in the environment, or as '{flag}' in the --config file")]
+    #[error(
+        "--{flag} is missing: give it as a flag, as {variable} in the environment, or as '{flag}' in the --config file"
+    )]
     Missing { flag: &'static str, variable: &'static str },
     /// Flags that do not go together, or a value that cannot be.
     #[error("{0}")]

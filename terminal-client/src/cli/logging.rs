@@ -28,7 +28,8 @@ pub(super) fn start_logging(format: LogFormat, progress: &Arc<Progress>) {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let lines = Lines(Arc::clone(progress));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(lines);
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(lines);
     let begun = match format {
         LogFormat::Json => log.json().try_init(),
         LogFormat::Text if std::io::stderr().is_terminal() => log.without_time().try_init(),

@@ -7,7 +7,7 @@ use wire::TerminalName;
 use super::{
     args::PullArgs,
     config::Configured,
-    connection::{relays, source_name},
+    connection::{relays, source_name, spool_dir},
     failure::CliError,
 };
 use crate::{
@@ -41,9 +41,9 @@ pub(super) async fn pull(
     let settings = Arc::new(Settings {
         source,
         terminal,
+        spool_dir: Some(spool_dir(&args.relay)),
         channels: args.relay.channels,
         relays,
-        spool_dir: args.relay.spool_dir,
         patience,
         bounds: Bounds {
             commit_changes: args.commit_changes.unwrap_or(bounds.commit_changes),
@@ -108,5 +108,7 @@ fn default_name(target: &TargetAddress) -> TerminalName {
     let name: String = text.chars().map(safe).collect();
     let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
     let name = name.get(..name.len().min(63)).unwrap_or("terminal");
-    TerminalName::new(name).or_else(|_| TerminalName::new("terminal")).unwrap_or_else(|_| unreachable!())
+    TerminalName::new(name)
+        .or_else(|_| TerminalName::new("terminal"))
+        .unwrap_or_else(|_| unreachable!())
 }

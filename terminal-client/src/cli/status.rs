@@ -3,7 +3,9 @@ use std::{io::Write, time::Duration};
 use serde::Serialize;
 use wire::{ChannelName, Lineage, Lsn, SourceName};
 
-use super::{args::StatusArgs, config::Configured, connection::relays, failure::CliError, pull::target};
+use super::{
+    args::StatusArgs, config::Configured, connection::relays, failure::CliError, pull::target,
+};
 use crate::{
     postgres::PostgresTarget,
     pull::TargetAddress,
@@ -83,8 +85,7 @@ async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus,
             channels: stored.channels,
         });
     }
-    let status =
-        TargetStatus { target: target.name().to_owned(), notes: target.notes(), sources };
+    let status = TargetStatus { target: target.name().to_owned(), notes: target.notes(), sources };
     target.close().await;
     Ok(status)
 }

@@ -9,7 +9,7 @@ use wire::{ChannelName, TransactionHeader, change_to_json, change_to_text};
 use super::{
     args::TailArgs,
     config::Configured,
-    connection::{relays, source_name},
+    connection::{relays, source_name, spool_dir},
     failure::CliError,
 };
 use crate::{
@@ -41,7 +41,7 @@ async fn follow(
         let relay = relays.in_use();
         return Err(PullError::NotReady { relay, source_name: source }.into());
     };
-    let spool = Arc::new(Spool::create(args.relay.spool_dir.as_deref()).map_err(FetchError::from)?);
+    let spool = Arc::new(Spool::create(Some(&spool_dir(&args.relay))).map_err(FetchError::from)?);
     let bounds = Bounds::default();
     let mut position = Position::trusting(lag.lineage, after);
     let request = PrefetchRequest {
@@ -65,7 +65,8 @@ async fn follow(
             Fetched::Nothing { .. } | Fetched::Behind { .. } => continue,
         };
         let (json, source, from) = (args.json, source.clone(), position.clone());
-        let printed = tokio::task::spawn_blocking(move || print(&source, &ranges, from, json)).await;
+        let printed =
+            tokio::task::spawn_blocking(move || print(&source, &ranges, from, json)).await;
         match printed.map_err(|error| PullError::Internal(error.to_string()))?? {
             Some(end) => position = end,
             None => return Ok(()),

@@ -177,7 +177,9 @@ impl Target for PostgresTarget {
     }
 
     async fn begin(&mut self) -> Result<(), TargetError> {
-        self.run("begin a transaction", "BEGIN").await
+        // Where constraints are active, what the source deferred is deferred here too.
+        let sql = if self.replica_role { "BEGIN" } else { "BEGIN; SET CONSTRAINTS ALL DEFERRED" };
+        self.run("begin a transaction", sql).await
     }
 
     async fn apply(&mut self, operations: Vec<Operation>) -> Result<(), TargetError> {

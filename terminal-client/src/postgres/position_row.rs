@@ -55,7 +55,8 @@ impl PositionRow {
     ) -> Result<Option<Stored>, TargetError> {
         let failed =
             |error: tokio_postgres::Error| error_of(target, "read tailwater.position", &error);
-        let exists: bool = client.query_one(EXISTS, &[]).await.and_then(|r| r.try_get(0)).map_err(failed)?;
+        let exists: bool =
+            client.query_one(EXISTS, &[]).await.and_then(|r| r.try_get(0)).map_err(failed)?;
         if !exists {
             return Ok(None);
         }
@@ -94,14 +95,19 @@ impl PositionRow {
 
     /// Makes schema and table where they are missing.
     pub(super) async fn prepare(&self, target: &str, client: &Client) -> Result<(), TargetError> {
-        let failed =
-            |error: tokio_postgres::Error| error_of(target, "create the table tailwater.position", &error);
-        let exists: bool =
-            client.query_one(SCHEMA_EXISTS, &[]).await.and_then(|r| r.try_get(0)).map_err(failed)?;
+        let failed = |error: tokio_postgres::Error| {
+            error_of(target, "create the table tailwater.position", &error)
+        };
+        let exists: bool = client
+            .query_one(SCHEMA_EXISTS, &[])
+            .await
+            .and_then(|r| r.try_get(0))
+            .map_err(failed)?;
         if !exists {
             client.batch_execute("CREATE SCHEMA IF NOT EXISTS tailwater").await.map_err(failed)?;
         }
-        let exists: bool = client.query_one(EXISTS, &[]).await.and_then(|r| r.try_get(0)).map_err(failed)?;
+        let exists: bool =
+            client.query_one(EXISTS, &[]).await.and_then(|r| r.try_get(0)).map_err(failed)?;
         if !exists {
             client.batch_execute(CREATE).await.map_err(failed)?;
         }
@@ -163,10 +169,7 @@ impl PositionRow {
             });
         }
         if self.last.as_ref().is_none_or(|last| last.channel_map != row.channel_map) {
-            client
-                .execute(SET_MAP, &[&source.as_str(), &row.channel_map])
-                .await
-                .map_err(failed)?;
+            client.execute(SET_MAP, &[&source.as_str(), &row.channel_map]).await.map_err(failed)?;
         }
         self.last = Some(row);
         Ok(())

@@ -109,7 +109,8 @@ impl<'a, T: Target> Applier<'a, T> {
         self.progress.changes(changes);
         let Some(boundary) = batch.boundary else { return Ok(false) };
         let bounds = &self.settings.bounds;
-        let full = open.changes >= bounds.commit_changes || open.since.elapsed() >= bounds.commit_after;
+        let full =
+            open.changes >= bounds.commit_changes || open.since.elapsed() >= bounds.commit_after;
         self.stored.position = boundary;
         if !(batch.last || full || stop()) {
             return Ok(false);
@@ -126,8 +127,7 @@ impl<'a, T: Target> Applier<'a, T> {
         self.status.send_modify(|status| {
             status.applied = Some(applied);
             status.lineage = Some(self.stored.position.lineage);
-            status.state =
-                if applied >= head { TerminalState::Ok } else { TerminalState::Behind };
+            status.state = if applied >= head { TerminalState::Ok } else { TerminalState::Behind };
             status.error = None;
             status.transactions += open.transactions;
             status.changes += open.changes;

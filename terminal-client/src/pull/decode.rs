@@ -10,10 +10,12 @@ use crate::{
     target::Operation,
 };
 
-/// A batch is handed on with so many changes,
+/// Between two transactions a batch is handed on with so many changes, or so many bytes of values:
+/// only there can the target commit.
 const BATCH_CHANGES: usize = 1_000;
-/// or so many bytes of values.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 256 << 10;
+/// Within a transaction it is with so many times more.
+const WITHIN: usize = 4;
 
 /// Changes in order, to be applied together.
 #[derive(Debug, Default)]
@@ -65,9 +67,7 @@ pub(super) fn decode(
                     batch.boundary = Some(reader.position().clone());
                 }
             }
-            if (batch.operations.len() >= BATCH_CHANGES || bytes >= BATCH_BYTES)
-                && !hand_on(out, &mut batch, &mut bytes)
-            {
+            if is_full(&batch, bytes) && !hand_on(out, &mut batch, &mut bytes) {
                 return Ok(());
             }
         }
@@ -77,6 +77,11 @@ pub(super) fn decode(
     batch.last = true;
     hand_on(out, &mut batch, &mut bytes);
     Ok(())
+}
+
+fn is_full(batch: &Batch, bytes: usize) -> bool {
+    let times = if batch.boundary.is_some() { 1 } else { WITHIN };
+    batch.operations.len() >= times * BATCH_CHANGES || bytes >= times * BATCH_BYTES
 }
 
 fn hand_on(out: &mpsc::Sender<Batch>, batch: &mut Batch, bytes: &mut usize) -> bool {

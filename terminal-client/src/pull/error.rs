@@ -49,7 +49,9 @@ pub enum PullError {
         asked: String,
     },
     /// A snapshot that cannot be what it says.
-    #[error("the snapshot at {lsn} of source {source_name}: table {table}: {why}; nothing was loaded")]
+    #[error(
+        "the snapshot at {lsn} of source {source_name}: table {table}: {why}; nothing was loaded"
+    )]
     Snapshot {
         /// The source.
         source_name: SourceName,
@@ -61,7 +63,9 @@ pub enum PullError {
         why: String,
     },
     /// A connection of this run that broke still holds the target's lock.
-    #[error("the target's lock is still held by this run's earlier connection, whose statement is still running; it is waited for")]
+    #[error(
+        "the target's lock is still held by this run's earlier connection, whose statement is still running; it is waited for"
+    )]
     StillHeld,
     /// It went on failing for as long as it was given.
     #[error("given up after {} without progress: {last}", shown(*.after))]

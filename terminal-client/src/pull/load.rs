@@ -79,7 +79,8 @@ impl<T: Target> Loading<'_, T> {
             self.target.begin_table(table).await?;
             for place in 0..table.objects.len() {
                 let part = objects.next().await?;
-                let part = part.ok_or_else(|| self.damaged(table, "an object is missing".into()))?;
+                let part =
+                    part.ok_or_else(|| self.damaged(table, "an object is missing".into()))?;
                 self.check(table, place, &part.file)?;
                 self.rows(table, part.file).await?;
             }
@@ -115,9 +116,13 @@ impl<T: Target> Loading<'_, T> {
     }
 
     /// The object must be that part of that table in that snapshot, whatever the list calls it.
-    fn check(&self, table: &SnapshotTable, place: usize, file: &ObjectFile) -> Result<(), PullError> {
-        let (header, _) =
-            file.open().map_err(|error| self.damaged(table, error.to_string()))?;
+    fn check(
+        &self,
+        table: &SnapshotTable,
+        place: usize,
+        file: &ObjectFile,
+    ) -> Result<(), PullError> {
+        let (header, _) = file.open().map_err(|error| self.damaged(table, error.to_string()))?;
         let right = matches!(header.kind, ObjectKind::Snapshot { lsn, table: oid, part, .. }
             if lsn == self.snapshot.lsn && oid == table.oid && usize::try_from(part) == Ok(place))
             && header.source == self.settings.source

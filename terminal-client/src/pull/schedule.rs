@@ -210,7 +210,11 @@ impl Runner<'_> {
                 before < if range.is_fork() { 1 } else { 2 }
             }
             // A relay that is being set up; a service must not need a restart for that.
-            PullError::Fetch(fetch) if goal == Goal::Follow && fetch.refusal() == Some(Refusal::UnknownSource) => true,
+            PullError::Fetch(fetch)
+                if goal == Goal::Follow && fetch.refusal() == Some(Refusal::UnknownSource) =>
+            {
+                true
+            }
             // The relays were asked for as long as the patience lasts.
             PullError::Fetch(FetchError::Unreachable { .. }) => self.settings.patience.is_none(),
             error => error.is_transient(),

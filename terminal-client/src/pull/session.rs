@@ -19,6 +19,10 @@ use crate::{
     target::{Stored, StoredState, Target},
 };
 
+/// A pull ahead that was on its way when the error came must not reach the relay behind the error, and
+/// have it believe that all is well.
+const OVERTAKING: Duration = Duration::from_millis(250);
+
 /// How far a session goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
@@ -60,10 +64,13 @@ impl<T: Target> Session<'_, T> {
             Err(PullError::Fetch(FetchError::Unreachable { .. }) | PullError::GaveUp { .. }) => {
                 return result;
             }
-            Err(error) => status.send_modify(|status| {
-                status.state = TerminalState::Error;
-                status.error = Some(error.to_string());
-            }),
+            Err(error) => {
+                status.send_modify(|status| {
+                    status.state = TerminalState::Error;
+                    status.error = Some(error.to_string());
+                });
+                tokio::time::sleep(OVERTAKING).await;
+            }
             Ok(_) => {}
         }
         let last = status.borrow().clone();

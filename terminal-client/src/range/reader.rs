@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::{
-    ChannelName, Change, Entry, EntryReader, Lsn, Relation, TransactionDecoder, TransactionHeader,
+    Change, ChannelName, Entry, EntryReader, Lsn, Relation, TransactionDecoder, TransactionHeader,
 };
 
 use super::{

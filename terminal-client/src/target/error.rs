@@ -34,7 +34,9 @@ pub enum TargetError {
         why: String,
     },
     /// The server was not reached, or the connection broke.
-    #[error("target {target}: no connection: {why}; check that it runs and that host, port and sslmode are right")]
+    #[error(
+        "target {target}: no connection: {why}; check that it runs and that host, port and sslmode are right"
+    )]
     Unreachable {
         /// The target.
         target: String,

@@ -36,7 +36,9 @@ impl Operation {
     pub fn shown_key(&self) -> String {
         let (relation, tuple) = match &self.change {
             Change::Insert { relation, new } => (relation, new),
-            Change::Update { relation, old, new } => (relation, old.as_ref().map_or(new, old_tuple)),
+            Change::Update { relation, old, new } => {
+                (relation, old.as_ref().map_or(new, old_tuple))
+            }
             Change::Delete { relation, old } => (relation, old_tuple(old)),
             Change::Truncate { .. } | Change::Message { .. } => return String::new(),
         };

@@ -1,16 +1,17 @@
 //! Row by row: one statement per change, many in flight. Set-based apply takes this module's place.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::{StreamExt, stream};
 use tokio_postgres::{Client, Error, Statement, error::SqlState};
 use wire::{Change, Relation};
 
 use super::{
-    super::{connect::{error_of, words}, create::ensure_table, param::Param},
+    super::{
+        connect::{error_of, words},
+        create::ensure_table,
+        param::Param,
+    },
     binding::Binding,
     statement::{row_statement, shape},
     truncate::truncate_sql,
@@ -156,7 +157,8 @@ fn address(relation: &Arc<Relation>) -> usize {
     Arc::as_ptr(relation).addr()
 }
 
-const LOAD_ANEW: &str = "or load this terminal anew: drop the source's tables here and its row in tailwater.position";
+const LOAD_ANEW: &str =
+    "or load this terminal anew: drop the source's tables here and its row in tailwater.position";
 
 fn unfit(target: &str, operation: &Operation, why: &str) -> TargetError {
     let advice = "Give the table a primary key or another replica identity at the source".into();

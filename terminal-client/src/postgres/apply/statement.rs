@@ -97,10 +97,7 @@ pub(super) fn row_statement<R: AsRef<Relation>>(
 fn moves_identity(binding: &Binding, old: &Tuple, new: &Tuple) -> bool {
     binding.overriding
         && binding.columns.iter().zip(old.iter().zip(new)).any(|(column, (old, new))| {
-            column.identity_always
-                && *new != Value::Unchanged
-                && *old != Value::Null
-                && old != new
+            column.identity_always && *new != Value::Unchanged && *old != Value::Null && old != new
         })
 }
 
@@ -135,7 +132,8 @@ impl Builder {
             self.param(column, value)?;
         }
         self.sql(|sql| {
-            let names: Vec<String> = written.iter().map(|(column, _)| ident(&column.name)).collect();
+            let names: Vec<String> =
+                written.iter().map(|(column, _)| ident(&column.name)).collect();
             let places: Vec<String> = (1..=written.len()).map(|n| format!("${n}")).collect();
             let overriding = if binding.overriding { " OVERRIDING SYSTEM VALUE" } else { "" };
             let _ = write!(
@@ -210,7 +208,9 @@ impl Builder {
             return Err(Unfit::NoKey);
         }
         let mut and = "";
-        for (column, value) in key.iter().filter_map(|at| binding.columns.get(*at).zip(old.get(*at))) {
+        for (column, value) in
+            key.iter().filter_map(|at| binding.columns.get(*at).zip(old.get(*at)))
+        {
             let number = self.param(column, value)?;
             self.sql(|sql| {
                 let _ = write!(sql, "{and}{} {} ${number}", ident(&column.name), column.equals);
@@ -245,8 +245,18 @@ impl Builder {
 
 /// Types whose `=` holds exactly where their text is the same.
 const EXACT: &[&str] = &[
-    "bool", "int2", "int4", "int8", "oid", "uuid", "date", "timestamp", "timestamptz", "time",
-    "bytea", "bpchar",
+    "bool",
+    "int2",
+    "int4",
+    "int8",
+    "oid",
+    "uuid",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "time",
+    "bytea",
+    "bpchar",
 ];
 
 /// Others may have no `=` at all (json, xml, point), or one that is not exact (numeric, citext), so

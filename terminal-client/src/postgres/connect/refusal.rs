@@ -46,7 +46,9 @@ pub(crate) fn error_of(target: &str, doing: &str, error: &tokio_postgres::Error)
         code if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             refused("let this role in: a line for it and this host in the target's pg_hba.conf")
         }
-        code if *code == SqlState::UNDEFINED_DATABASE || *code == SqlState::INVALID_CATALOG_NAME => {
+        code if *code == SqlState::UNDEFINED_DATABASE
+            || *code == SqlState::INVALID_CATALOG_NAME =>
+        {
             refused("create it with createdb, or correct the database's name in --target")
         }
         code if *code == SqlState::INSUFFICIENT_PRIVILEGE => refused(&format!(

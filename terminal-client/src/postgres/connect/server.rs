@@ -86,7 +86,8 @@ impl Server {
             SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
             _ => tokio_postgres::config::SslMode::Require,
         });
-        let tls = client_config(&self.tls).map_err(|error| TargetError::Url { why: why(&error) })?;
+        let tls =
+            client_config(&self.tls).map_err(|error| TargetError::Url { why: why(&error) })?;
         let failed = |error| error_of(&self.to_string(), "connect", &error);
         let (client, driver) = match tls {
             Some(tls) => {

@@ -50,7 +50,10 @@ pub(super) async fn check_existing(
         let Some(found) = table.column(&column.name) else {
             return error(
                 format!("it has no column {quoted}, which the source's has"),
-                format!("run ALTER TABLE {name} ADD COLUMN {quoted} {}; then pull again", column.type_sql),
+                format!(
+                    "run ALTER TABLE {name} ADD COLUMN {quoted} {}; then pull again",
+                    column.type_sql
+                ),
             );
         };
         if !takes(&found.base_type, &column.base_type) {
@@ -70,7 +73,9 @@ pub(super) async fn check_existing(
     if let Some(column) = table.columns.iter().find(|c| c.needed && unknown(&c.name)) {
         let quoted = ident(&column.name);
         return error(
-            format!("its column {quoted} is NOT NULL without a default, and the source has no such column"),
+            format!(
+                "its column {quoted} is NOT NULL without a default, and the source has no such column"
+            ),
             format!("run ALTER TABLE {name} ALTER COLUMN {quoted} DROP NOT NULL; then pull again"),
         );
     }
@@ -82,7 +87,9 @@ pub(super) async fn check_existing(
     if rows && definition.partition_by.is_none() {
         return error(
             "it has rows already, and the first load would mix with them".into(),
-            format!("run TRUNCATE {name} if they may go, or take another database; then pull again"),
+            format!(
+                "run TRUNCATE {name} if they may go, or take another database; then pull again"
+            ),
         );
     }
     Ok(())

@@ -31,7 +31,9 @@ pub(in super::super) async fn finish_tables(
     }
     if foreign_keys {
         for table in made {
-            for constraint in own_constraints(table, parent_of(table, all)).filter(|c| c.kind == 'f') {
+            for constraint in
+                own_constraints(table, parent_of(table, all)).filter(|c| c.kind == 'f')
+            {
                 add_constraint(target, client, table, constraint).await?;
             }
         }

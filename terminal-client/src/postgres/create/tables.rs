@@ -60,8 +60,9 @@ async fn create(
         target: target.to_owned(),
         table: format!("{}.{}", definition.schema, definition.name),
         why: format!("it cannot be created: {why}"),
-        advice: "create what it needs, or the table itself with the source's columns, then pull again"
-            .into(),
+        advice:
+            "create what it needs, or the table itself with the source's columns, then pull again"
+                .into(),
     })
 }
 
@@ -112,7 +113,10 @@ async fn set_defaults(
     let name = qualified(&definition.schema, &definition.name);
     for column in &definition.columns {
         let Some(default) = &column.default else { continue };
-        let sql = format!("ALTER TABLE {name} ALTER COLUMN {} SET DEFAULT {default}", ident(&column.name));
+        let sql = format!(
+            "ALTER TABLE {name} ALTER COLUMN {} SET DEFAULT {default}",
+            ident(&column.name)
+        );
         if let Some(why) = attempt(target, client, &sql).await? {
             tracing::info!(table = %name, column = column.name, why, "made without its default");
         }

@@ -62,8 +62,9 @@ async fn ensure_extension(
 ) -> Result<(), TargetError> {
     let name = ident(extension);
     let in_public = format!("CREATE EXTENSION IF NOT EXISTS {name} SCHEMA public");
-    let anywhere =
-        format!("SET LOCAL search_path = public; CREATE EXTENSION IF NOT EXISTS {name}; SET LOCAL search_path = ''");
+    let anywhere = format!(
+        "SET LOCAL search_path = public; CREATE EXTENSION IF NOT EXISTS {name}; SET LOCAL search_path = ''"
+    );
     if attempt(target, client, &in_public).await?.is_none() {
         return Ok(());
     }
@@ -72,7 +73,9 @@ async fn ensure_extension(
         Some(why) => Err(TargetError::Statement {
             target: target.to_owned(),
             doing: format!("create the extension {extension}, whose types the source uses"),
-            why: format!("{why}; install it on the target's server and run CREATE EXTENSION {name} in the target's database, then pull again"),
+            why: format!(
+                "{why}; install it on the target's server and run CREATE EXTENSION {name} in the target's database, then pull again"
+            ),
         }),
     }
 }

@@ -107,7 +107,10 @@ fn claims_that_the_records_do_not_bear_out_are_refused() {
     };
     assert!(verified(&|_| {}).is_ok());
     for (change, words) in [
-        (&(|range: &mut Range| range.channels[0].transactions += 1) as &dyn Fn(&mut Range), "claimed"),
+        (
+            &(|range: &mut Range| range.channels[0].transactions += 1) as &dyn Fn(&mut Range),
+            "claimed",
+        ),
         (&|range: &mut Range| range.channels[0].after = Hash::of(b""), "claims"),
         (&|range: &mut Range| range.channels[0].before = Hash::of(b""), "do not share a history"),
         (&|range: &mut Range| range.through = Lsn::new(1001), "must follow"),

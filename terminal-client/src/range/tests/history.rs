@@ -6,7 +6,8 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use wire::{
     Change, ChannelName, EncodedTransaction, Lineage, Lsn, OldRow, Relation, RelationColumn,
-    RelationId, ReplicaIdentity, SourceName, TransactionEncoder, TransactionHeader, TypeName, Value,
+    RelationId, ReplicaIdentity, SourceName, TransactionEncoder, TransactionHeader, TypeName,
+    Value,
 };
 
 pub(super) type Decoded = Change<Arc<Relation>>;

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, io::Write, path::Path};
 use bytes::Bytes;
 use wire::{
     ChannelHashes, ChannelName, ChunkWriter, Hash, Lsn, ManifestChannel, ManifestObject,
-    ManifestRange, ObjectHeader, ObjectKind, ObjectWriter, PartObject, RecordWriter, Records, Slice,
-    SliceBuilder,
+    ManifestRange, ObjectHeader, ObjectKind, ObjectWriter, PartObject, RecordWriter, Records,
+    Slice, SliceBuilder,
 };
 
 use super::{

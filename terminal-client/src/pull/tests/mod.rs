@@ -1,0 +1,5 @@
+//! What the target sees: whole transactions, each commit with its position, nothing of what is
+//! damaged.
+
+mod applying;
+mod recorder;

@@ -1,0 +1,104 @@
+//! A target that remembers what was done to it.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use wire::{Lsn, Snapshot, SnapshotTable, SourceName};
+
+use crate::target::{Operation, Stored, Target, TargetError};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Begin,
+    /// The transactions that the changes belong to, in order, and how many changes of each.
+    Apply(Vec<(Lsn, usize)>),
+    Commit(Lsn),
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Recorder {
+    pub(super) done: Arc<Mutex<Vec<Done>>>,
+}
+
+impl Recorder {
+    fn note(&self, done: Done) {
+        self.done.lock().unwrap().push(done);
+    }
+
+    pub(super) fn all(&self) -> Vec<Done> {
+        self.done.lock().unwrap().clone()
+    }
+}
+
+impl Target for Recorder {
+    fn name(&self) -> &str {
+        "recorder"
+    }
+
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn lock(&mut self, _: &SourceName, _: Duration) -> Result<bool, TargetError> {
+        Ok(true)
+    }
+
+    async fn stored(&mut self, _: &SourceName) -> Result<Option<Stored>, TargetError> {
+        Ok(None)
+    }
+
+    async fn sources(&mut self) -> Result<Vec<SourceName>, TargetError> {
+        Ok(Vec::new())
+    }
+
+    async fn begin_load(
+        &mut self,
+        _: &SourceName,
+        _: &Stored,
+        _: &Snapshot,
+    ) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    async fn begin_table(&mut self, _: &SnapshotTable) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    async fn load_rows(&mut self, _: Bytes) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    async fn end_table(&mut self) -> Result<u64, TargetError> {
+        Ok(0)
+    }
+
+    async fn finish_load(
+        &mut self,
+        _: &SourceName,
+        _: &Stored,
+        _: &Snapshot,
+    ) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<(), TargetError> {
+        self.note(Done::Begin);
+        Ok(())
+    }
+
+    async fn apply(&mut self, operations: Vec<Operation>) -> Result<(), TargetError> {
+        let runs = operations.chunk_by(|a, b| a.lsn == b.lsn);
+        self.note(Done::Apply(runs.map(|run| (run[0].lsn, run.len())).collect()));
+        Ok(())
+    }
+
+    async fn commit(&mut self, _: &SourceName, stored: &Stored) -> Result<(), TargetError> {
+        self.note(Done::Commit(stored.position.lsn));
+        Ok(())
+    }
+
+    async fn close(self) {}
+}
