@@ -116,12 +116,7 @@ async fn closed(
     Ok(at)
 }
 
-fn decode(
-    channel: &str,
-    mut chunks: ChunkReader,
-    after: Lsn,
-    runs: &mut Vec<Run>,
-) -> Result<()> {
+fn decode(channel: &str, mut chunks: ChunkReader, after: Lsn, runs: &mut Vec<Run>) -> Result<()> {
     let mut relations = HashMap::new();
     while let Some(chunk) = chunks.next_chunk()? {
         for record in Records::new(chunk) {

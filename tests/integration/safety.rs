@@ -85,7 +85,10 @@ async fn application_works(master: &Database, tables: &[&str]) -> Result<()> {
         let sql = format!(
             "UPDATE {table} SET n = n + 1; INSERT INTO {table} VALUES (9, 9); DELETE FROM {table} WHERE id = 9"
         );
-        master.execute(&sql).await.with_context(|| format!("the application is harmed at {table}"))?;
+        master
+            .execute(&sql)
+            .await
+            .with_context(|| format!("the application is harmed at {table}"))?;
     }
     Ok(())
 }
@@ -115,8 +118,12 @@ fn keyless_tables_stop_the_start_and_nothing_is_changed() {
         );
         assert!(!done.stderr.contains("public.keyed"), "{}", done.stderr);
         assert_eq!(master.value(facts).await?, before);
-        assert_eq!(master.value("SELECT count(*) FROM pg_publication").await?.as_deref(), Some("0"));
-        let slot = format!("SELECT 1 FROM pg_replication_slots WHERE slot_name = '{}'", slot_of(&master));
+        assert_eq!(
+            master.value("SELECT count(*) FROM pg_publication").await?.as_deref(),
+            Some("0")
+        );
+        let slot =
+            format!("SELECT 1 FROM pg_replication_slots WHERE slot_name = '{}'", slot_of(&master));
         assert_eq!(master.value(&slot).await?, None);
         application_works(&master, &TABLES).await?;
 
@@ -188,7 +195,9 @@ fn tables_made_later_are_never_harmed() {
         setup.kill_capture()?;
         eventually("it says what it leaves out", LIMIT, async || {
             let said = setup.capture.stderr();
-            Ok(["bare_later", "deferred_later", "parts_later_1"].iter().all(|name| said.contains(name)))
+            Ok(["bare_later", "deferred_later", "parts_later_1"]
+                .iter()
+                .all(|name| said.contains(name)))
         })
         .await?;
         application_works(&setup.master, &tables).await?;
@@ -207,7 +216,9 @@ fn a_publication_of_the_users_stays_theirs() {
         let cluster = Cluster::shared().await?;
         let (master, harmed) = (cluster.database().await?, cluster.database().await?);
         let options = ["--publication", "mine"];
-        harmed.execute("CREATE TABLE bare (id int, n int); CREATE PUBLICATION mine FOR ALL TABLES").await?;
+        harmed
+            .execute("CREATE TABLE bare (id int, n int); CREATE PUBLICATION mine FOR ALL TABLES")
+            .await?;
         let relay = RelayProcess::builder().start().await?;
         let done = capture_command(&harmed, &relay.url())?.args(options).run(LIMIT).await?;
         says(&done, 2, &["public.bare", "REPLICA IDENTITY FULL"]);
@@ -228,7 +239,11 @@ fn a_publication_of_the_users_stays_theirs() {
             .args(options);
         let done = remove.run(LIMIT).await?;
         assert_eq!(done.code, 0, "{}", done.stderr);
-        assert!(done.stdout.contains(&slot) && done.stdout.contains("left the publication 'mine'"), "{}", done.stdout);
+        assert!(
+            done.stdout.contains(&slot) && done.stdout.contains("left the publication 'mine'"),
+            "{}",
+            done.stdout
+        );
         let left = setup.master.value("SELECT puballtables FROM pg_publication").await?;
         assert_eq!(left.as_deref(), Some("t"));
         Ok(())
@@ -256,7 +271,10 @@ fn removed_nothing_of_it_is_left() {
         assert_eq!(done.code, 0, "{}", done.stderr);
         assert!(done.stdout.contains(&slot), "{}", done.stdout);
         assert!(done.stdout.contains("tailwater_orders"), "{}", done.stdout);
-        eventually("all is as it was", LIMIT, async || Ok(inventory(&setup.master).await? == before)).await?;
+        eventually("all is as it was", LIMIT, async || {
+            Ok(inventory(&setup.master).await? == before)
+        })
+        .await?;
         let done = remove.run(LIMIT).await?;
         assert_eq!(done.code, 0, "{}", done.stderr);
         Ok(())

@@ -76,7 +76,13 @@ fn passwords_rights_and_databases() {
         let nowhere = cluster.url("no_such_database");
         both(&nowhere, &relay, 3, &["no_such_database", "check the database"]).await?;
         both(&url("plain", ""), &relay, 3, &["REPLICATION", "ALTER ROLE"]).await?;
-        both(&url("stranger", ""), &relay, 3, &["stranger", "GRANT SELECT ON \"public\".\"t\" TO \"stranger\""]).await?;
+        both(
+            &url("stranger", ""),
+            &relay,
+            3,
+            &["stranger", "GRANT SELECT ON \"public\".\"t\" TO \"stranger\""],
+        )
+        .await?;
         // TLS where there is none.
         let tls = format!("{}?sslmode=require", url("plain", ""));
         let done = run(&tls, &relay)?.run(LIMIT).await?;
@@ -92,7 +98,8 @@ fn a_server_that_is_not_prepared() {
         let relay = RelayProcess::builder().start().await?;
         let replica =
             Cluster::builder().without_fsync().setting("wal_level", "replica").start().await?;
-        let words = ["wal_level", "'replica'", "ALTER SYSTEM SET wal_level = 'logical';", "restart"];
+        let words =
+            ["wal_level", "'replica'", "ALTER SYSTEM SET wal_level = 'logical';", "restart"];
         both(&replica.url("postgres"), &relay, 3, &words).await?;
         drop(replica);
 
@@ -100,7 +107,11 @@ fn a_server_that_is_not_prepared() {
             Cluster::builder().without_fsync().setting("max_replication_slots", 1).start().await?;
         let master = full.database().await?;
         master.value("SELECT pg_create_physical_replication_slot('taken')").await?;
-        let words = ["max_replication_slots", "ALTER SYSTEM SET max_replication_slots", "pg_replication_slots"];
+        let words = [
+            "max_replication_slots",
+            "ALTER SYSTEM SET max_replication_slots",
+            "pg_replication_slots",
+        ];
         both(master.url(), &relay, 3, &words).await?;
         Ok(())
     });
@@ -110,11 +121,8 @@ fn a_server_that_is_not_prepared() {
 #[test]
 fn no_wal_sender_free() {
     test(async {
-        let cluster = Cluster::builder()
-            .without_fsync()
-            .setting("max_wal_senders", 0)
-            .start()
-            .await?;
+        let cluster =
+            Cluster::builder().without_fsync().setting("max_wal_senders", 0).start().await?;
         let relay = RelayProcess::builder().start().await?;
         let done = run(&cluster.url("postgres"), &relay)?.run(LIMIT).await?;
         assert!([3, 4].contains(&done.code), "{}", done.code);

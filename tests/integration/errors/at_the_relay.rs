@@ -19,7 +19,8 @@ fn relay(args: &[&str]) -> Result<ProcessBuilder> {
 /// Makes a token, which is all of standard output.
 async fn token(data: &Path, name: &str, role: &str) -> Result<String> {
     let data = data.display().to_string();
-    let done = relay(&["token", "add", name, "--data-dir", &data, "--role", role])?.run(LIMIT).await?;
+    let done =
+        relay(&["token", "add", name, "--data-dir", &data, "--role", role])?.run(LIMIT).await?;
     assert_eq!(done.code, 0, "{}", done.stderr);
     Ok(done.stdout.trim().to_owned())
 }
@@ -30,19 +31,24 @@ fn capture_without_a_relay() {
         let master = Cluster::shared().await?.database().await?;
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
-        let done = capture_command(&master, &url)?.args(["--start-within", "2s"]).run(LIMIT).await?;
+        let done =
+            capture_command(&master, &url)?.args(["--start-within", "2s"]).run(LIMIT).await?;
         says(&done, 4, &[&url, "cannot be reached", "check that it runs"]);
 
         // Something answers, but it is no relay.
         let proxy = Proxy::to_port(port).await?;
         proxy.set(Mode::Html(200));
-        let done =
-            capture_command(&master, &proxy.url())?.args(["--start-within", "2s"]).run(LIMIT).await?;
+        let done = capture_command(&master, &proxy.url())?
+            .args(["--start-within", "2s"])
+            .run(LIMIT)
+            .await?;
         assert!([1, 3].contains(&done.code), "{}", done.code);
         says(&done, done.code, &[&proxy.url(), "relay"]);
         proxy.set(Mode::Html(502));
-        let done =
-            capture_command(&master, &proxy.url())?.args(["--start-within", "2s"]).run(LIMIT).await?;
+        let done = capture_command(&master, &proxy.url())?
+            .args(["--start-within", "2s"])
+            .run(LIMIT)
+            .await?;
         says(&done, 4, &[&proxy.url(), "502"]);
         Ok(())
     });
@@ -88,7 +94,8 @@ fn capture_without_the_right_token() {
         harness::eventually("capture follows", LIMIT, known).await?;
         // Revoked while it runs.
         let data = server.data_dir().display().to_string();
-        let revoked = relay(&["token", "revoke", "capture", "--data-dir", &data])?.run(LIMIT).await?;
+        let revoked =
+            relay(&["token", "revoke", "capture", "--data-dir", &data])?.run(LIMIT).await?;
         assert_eq!(revoked.code, 0, "{}", revoked.stderr);
         master.execute("CREATE TABLE t (id int PRIMARY KEY)").await?;
         let done = capture.wait(LIMIT).await?;
@@ -117,7 +124,11 @@ fn off_loopback_only_with_tokens() {
         let url = format!("http://127.0.0.1:{port}/v1/sources");
         let refused = async || -> Result<bool> {
             assert!(open.is_running()?, "{}", open.stderr());
-            Ok(harness::http_client()?.get(&url).send().await.is_ok_and(|answer| answer.status() == 401))
+            Ok(harness::http_client()?
+                .get(&url)
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status() == 401))
         };
         harness::eventually("it serves, and asks for a token", LIMIT, refused).await
     });
@@ -129,13 +140,15 @@ fn a_second_relay_on_one_folder_or_port() {
         let mut first = RelayProcess::builder().start().await?;
         let data = first.data_dir().display().to_string();
         let listen = format!("127.0.0.1:{}", free_port()?);
-        let second = relay(&["serve", "--listen", &listen, "--data-dir", &data])?.run(LIMIT).await?;
+        let second =
+            relay(&["serve", "--listen", &listen, "--data-dir", &data])?.run(LIMIT).await?;
         assert!([1, 2].contains(&second.code), "{}", second.code);
         says(&second, second.code, &[&data, "another"]);
         let folder = Scratch::new("relay")?;
         let other = folder.path().join("data").display().to_string();
         let listen = format!("127.0.0.1:{}", first.port());
-        let third = relay(&["serve", "--listen", &listen, "--data-dir", &other])?.run(LIMIT).await?;
+        let third =
+            relay(&["serve", "--listen", &listen, "--data-dir", &other])?.run(LIMIT).await?;
         assert!([1, 2].contains(&third.code), "{}", third.code);
         says(&third, third.code, &[&listen, "another"]);
         assert!(first.is_running()?);

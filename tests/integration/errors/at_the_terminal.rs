@@ -36,7 +36,10 @@ fn no_relay_or_something_else() {
         let done = pull(&proxy.url(), SOURCE, &target).await?;
         assert!([3, 4].contains(&done.code), "{}", done.code);
         says(&done, done.code, &[&proxy.url()]);
-        let done = terminal(&["tail", "--relay", &url, "--source-name", SOURCE, "--timeout", "2s"])?.run(LIMIT).await?;
+        let done =
+            terminal(&["tail", "--relay", &url, "--source-name", SOURCE, "--timeout", "2s"])?
+                .run(LIMIT)
+                .await?;
         says(&done, 4, &[&url]);
         Ok(())
     });
@@ -51,7 +54,17 @@ fn sources_that_are_not_there_or_not_ready() {
         let done = pull(&relay.url(), "nothing", &target).await?;
         assert!([3, 4].contains(&done.code), "{}", done.code);
         says(&done, done.code, &["nothing", &relay.url(), "--source-name"]);
-        let done = terminal(&["tail", "--relay", &relay.url(), "--source-name", "nothing", "--timeout", "2s"])?.run(LIMIT).await?;
+        let done = terminal(&[
+            "tail",
+            "--relay",
+            &relay.url(),
+            "--source-name",
+            "nothing",
+            "--timeout",
+            "2s",
+        ])?
+        .run(LIMIT)
+        .await?;
         assert!([3, 4].contains(&done.code), "{}", done.code);
         says(&done, done.code, &["nothing"]);
         Ok(())
@@ -96,7 +109,9 @@ fn targets_that_cannot_be_used() {
         let setup = Setup::shared("CREATE TABLE t (id int PRIMARY KEY)").await?;
         let relay = setup.relay.url();
         let port = free_port()?;
-        let done = pull(&relay, SOURCE, &format!("postgres://app:{PASSWORD}@127.0.0.1:{port}/store")).await?;
+        let done =
+            pull(&relay, SOURCE, &format!("postgres://app:{PASSWORD}@127.0.0.1:{port}/store"))
+                .await?;
         says(&done, 4, &[&port.to_string()]);
         hides(&done, PASSWORD);
         let cluster = Cluster::builder()
@@ -148,9 +163,12 @@ fn words_that_cannot_be_understood() {
         let done = pull(&secret, SOURCE, "sqlite:/tmp/never-made.db").await?;
         says(&done, 2, &["token"]);
         hides(&done, PASSWORD);
-        for (wrong, word) in
-            [("mysql://h/d", "postgres://"), ("till.db", "sqlite:FILE"), ("postgres:", "postgres://"), ("sqlite:", "sqlite:FILE")]
-        {
+        for (wrong, word) in [
+            ("mysql://h/d", "postgres://"),
+            ("till.db", "sqlite:FILE"),
+            ("postgres:", "postgres://"),
+            ("sqlite:", "sqlite:FILE"),
+        ] {
             says(&pull(relay, SOURCE, wrong).await?, 2, &["--target", word]);
         }
         let ambiguous = format!("postgres://app:{PASSWORD}@x@127.0.0.1/d");
@@ -159,9 +177,23 @@ fn words_that_cannot_be_understood() {
         hides(&done, PASSWORD);
         let done = pull(relay, "no such name!", "sqlite:/tmp/never-made.db").await?;
         says(&done, 2, &["no such name!"]);
-        let pull = ["pull", "--relay", relay, "--source-name", SOURCE, "--target", "sqlite:/tmp/never-made.db"];
-        for wrong in [["--every", "soon"], ["--cron", "every day"], ["--timeout", "-3"], ["--channels", "a b"]] {
-            let done = terminal(&pull)?.arg(format!("{}={}", wrong[0], wrong[1])).run(LIMIT).await?;
+        let pull = [
+            "pull",
+            "--relay",
+            relay,
+            "--source-name",
+            SOURCE,
+            "--target",
+            "sqlite:/tmp/never-made.db",
+        ];
+        for wrong in [
+            ["--every", "soon"],
+            ["--cron", "every day"],
+            ["--timeout", "-3"],
+            ["--channels", "a b"],
+        ] {
+            let done =
+                terminal(&pull)?.arg(format!("{}={}", wrong[0], wrong[1])).run(LIMIT).await?;
             says(&done, 2, &[wrong[0], wrong[1]]);
         }
         assert!(!std::path::Path::new("/tmp/never-made.db").exists());

@@ -45,7 +45,7 @@ fn what_is_missing_is_named() {
         says(&run("tailwater-capture", &named).await?, 2, &["--relay"]);
         says(&run("tailwater-relay", &["serve"]).await?, 2, &["--data-dir"]);
         says(&run("tailwater-terminal", &["pull"]).await?, 2, &["--source-name"]);
-        let named = ["pull", "--source-name", "orders"];
+        let named = ["pull", "--source-name", "orders", "--target", "sqlite:/tmp/never-made.db"];
         says(&run("tailwater-terminal", &named).await?, 2, &["--relay"]);
         let relay = ["pull", "--relay", "http://h", "--source-name", "orders"];
         says(&run("tailwater-terminal", &relay).await?, 2, &["--target"]);
@@ -65,7 +65,8 @@ fn configuration_files_are_read_strictly() {
         let file = folder.path().join("tailwater.toml");
         let name = file.display().to_string();
         for (program, command) in PROGRAMS {
-            let missing = with_config(program, &[command], &folder.path().join("none.toml")).await?;
+            let missing =
+                with_config(program, &[command], &folder.path().join("none.toml")).await?;
             says(&missing, 2, &["none.toml"]);
             std::fs::write(&file, "surprise = 1\n")?;
             says(&with_config(program, &[command], &file).await?, 2, &[&name, "surprise"]);
@@ -92,9 +93,13 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         let folder = Scratch::new("config")?;
         let file = folder.path().join("tailwater.toml");
         let name = file.display().to_string();
-        std::fs::write(&file, "source = \"wrong-file\"\nname = \"orders\"\nrelay = \"http://h\"\n")?;
+        std::fs::write(
+            &file,
+            "source = \"wrong-file\"\nname = \"orders\"\nrelay = \"http://h\"\n",
+        )?;
         let command = || -> Result<ProcessBuilder> {
-            Ok(ProcessBuilder::new("capture", binary("tailwater-capture")?).args(["run", "--config", &name]))
+            Ok(ProcessBuilder::new("capture", binary("tailwater-capture")?)
+                .args(["run", "--config", &name]))
         };
         // None is the address of a master, so whichever is read is complained of, and not repeated in
         // full where it may hold a password.
@@ -123,7 +128,8 @@ fn addresses_that_cannot_be_and_passwords_that_are_not_repeated() {
         let ambiguous = format!("postgres://app:{password}/x@h/d");
         let query = format!("postgres://app:{password}@h/d?sslmode=perhaps");
         let scheme = format!("mysql://app:{password}@h/d");
-        for source in ["", "orders", "host=h dbname=d", "postgres://", &ambiguous, &query, &scheme] {
+        for source in ["", "orders", "host=h dbname=d", "postgres://", &ambiguous, &query, &scheme]
+        {
             let args = ["run", "--source", source, "--name", "orders", "--relay", "http://h"];
             let done = run("tailwater-capture", &args).await?;
             assert_eq!(done.code, 2, "'{source}': {}", done.stderr);
@@ -131,23 +137,45 @@ fn addresses_that_cannot_be_and_passwords_that_are_not_repeated() {
         }
         let relay = format!("http://app:{password}@h:7070");
         for relay in ["h:7070", "ftp://h", "http://", &relay] {
-            let args = ["run", "--source", "postgres://app@h/d", "--name", "orders", "--relay", relay];
+            let args =
+                ["run", "--source", "postgres://app@h/d", "--name", "orders", "--relay", relay];
             let done = run("tailwater-capture", &args).await?;
             assert_eq!(done.code, 2, "'{relay}': {}", done.stderr);
             assert!(done.stderr.contains("relay"), "'{relay}': {}", done.stderr);
             hides(&done, password);
         }
         for name in ["", "two words", "a/b", "ä"] {
-            let args = ["run", "--source", "postgres://app@h/d", "--name", name, "--relay", "http://h"];
+            let args =
+                ["run", "--source", "postgres://app@h/d", "--name", name, "--relay", "http://h"];
             let done = run("tailwater-capture", &args).await?;
             assert_eq!(done.code, 2, "'{name}': {}", done.stderr);
         }
         for slot in ["Upper", "with space", &"x".repeat(64)] {
-            let args = ["run", "--source", "postgres://app@h/d", "--name", "o", "--relay", "http://h", "--slot", slot];
+            let args = [
+                "run",
+                "--source",
+                "postgres://app@h/d",
+                "--name",
+                "o",
+                "--relay",
+                "http://h",
+                "--slot",
+                slot,
+            ];
             says(&run("tailwater-capture", &args).await?, 2, &[slot, "slot"]);
         }
         for tables in ["orders", "*"] {
-            let args = ["run", "--source", "postgres://app@h/d", "--name", "o", "--relay", "http://h", "--tables", tables];
+            let args = [
+                "run",
+                "--source",
+                "postgres://app@h/d",
+                "--name",
+                "o",
+                "--relay",
+                "http://h",
+                "--tables",
+                tables,
+            ];
             let done = run("tailwater-capture", &args).await?;
             assert_eq!(done.code, 2, "'{tables}': {}", done.stderr);
         }
@@ -160,7 +188,9 @@ fn tokens_are_made_once_and_listed_without_their_text() {
     test(async {
         let folder = Scratch::new("tokens")?;
         let data = folder.path().display().to_string();
-        let token = async |args: &[&str]| run("tailwater-relay", &[&["token"], args, &["--data-dir", &data]].concat()).await;
+        let token = async |args: &[&str]| {
+            run("tailwater-relay", &[&["token"], args, &["--data-dir", &data]].concat()).await
+        };
         let made = token(&["add", "store", "--role", "terminal", "--channels", "a,b"]).await?;
         assert_eq!(made.code, 0, "{}", made.stderr);
         let text = made.stdout.trim();
@@ -169,7 +199,11 @@ fn tokens_are_made_once_and_listed_without_their_text() {
         assert_ne!(again.code, 0);
         says(&again, again.code, &["store", "revoke"]);
         let listed = token(&["list"]).await?;
-        assert!(listed.stdout.contains("store") && listed.stdout.contains("terminal"), "{}", listed.stdout);
+        assert!(
+            listed.stdout.contains("store") && listed.stdout.contains("terminal"),
+            "{}",
+            listed.stdout
+        );
         hides(&listed, text);
         let unknown = token(&["revoke", "nobody"]).await?;
         assert_ne!(unknown.code, 0);

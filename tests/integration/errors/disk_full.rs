@@ -22,11 +22,15 @@ impl SmallDisk {
         let path = folder.path().join("small");
         std::fs::create_dir(&path)?;
         let size = format!("size={mib}m");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output();
         match mounted {
             Ok(done) if done.status.success() => Ok(Some(Self { path, _folder: folder })),
             Ok(done) => {
-                println!("skipped, no file system can be mounted here: {}", String::from_utf8_lossy(&done.stderr));
+                println!(
+                    "skipped, no file system can be mounted here: {}",
+                    String::from_utf8_lossy(&done.stderr)
+                );
                 Ok(None)
             }
             Err(error) => {
@@ -62,9 +66,12 @@ fn a_full_disk_refuses_appends_serves_reads_and_recovers() {
         setup.captured().await?;
         let mut rows = 0;
         // Nothing that compresses well.
-        let filler = "(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 30 + n % 2))";
+        let filler =
+            "(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 30 + n % 2))";
         eventually("the relay's disk is full", LIMIT, async || {
-            let insert = format!("INSERT INTO t SELECT {rows} + n, {filler} FROM generate_series(1, 4000) n");
+            let insert = format!(
+                "INSERT INTO t SELECT {rows} + n, {filler} FROM generate_series(1, 4000) n"
+            );
             if rows < 60_000 {
                 setup.master.execute(&insert).await?;
                 rows += 4000;

@@ -44,7 +44,12 @@ fn a_relay_that_stores_nothing_moves_nothing_and_costs_no_memory() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         assert_eq!(setup.relay.head(SOURCE).await?, head, "something was stored after all");
-        assert_eq!(walsender(&setup.master).await?, feeder, "feedback starved: {}", setup.capture.stderr());
+        assert_eq!(
+            walsender(&setup.master).await?,
+            feeder,
+            "feedback starved: {}",
+            setup.capture.stderr()
+        );
         let peak = setup.capture.memory().peak;
         println!("capture held at most {} MiB", peak >> 20);
         assert!(peak < MEMORY_BOUND, "{} MiB", peak >> 20);
@@ -157,7 +162,10 @@ fn a_reported_position_is_really_applied() {
                     terminal.value("SELECT count(*) FROM t").await?.context("no count")?.parse()?;
                 // An id whose end is at or before the position that was reported.
                 let promised = ends.iter().filter(|end| **end <= applied).count();
-                assert!(there >= promised, "{promised} rows are at or before {applied}, {there} are there");
+                assert!(
+                    there >= promised,
+                    "{promised} rows are at or before {applied}, {there} are there"
+                );
                 compared += usize::from(promised > 0);
                 if id == 90 {
                     follower.start()?;

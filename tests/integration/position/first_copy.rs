@@ -38,7 +38,10 @@ fn killed_at_random_points_it_starts_over_cleanly() {
                 setup.kill_capture()?;
             }
             let id = 100_000 + round;
-            setup.master.execute(&format!("INSERT INTO a VALUES ({id}); DELETE FROM c WHERE n = {round}")).await?;
+            setup
+                .master
+                .execute(&format!("INSERT INTO a VALUES ({id}); DELETE FROM c WHERE n = {round}"))
+                .await?;
         }
         println!("{interrupted} of 10 kills came before the first copy was complete");
         setup.captured().await?;
@@ -128,7 +131,15 @@ fn tables_of_every_shape_are_copied_and_followed() {
         for terminal in &terminals {
             setup.pull(terminal).await?;
             let tables = [
-                "empty_one", "made", "parted_24", "parted_25_low", "parted_25_rest", "parted_rest", "base", "child", "guarded",
+                "empty_one",
+                "made",
+                "parted_24",
+                "parted_25_low",
+                "parted_25_rest",
+                "parted_rest",
+                "base",
+                "child",
+                "guarded",
                 "gone",
             ];
             terminal.equals(&setup.master, &Tables::only(&tables)).await?;
@@ -141,7 +152,8 @@ fn tables_of_every_shape_are_copied_and_followed() {
 fn sixteen_hundred_columns_and_none_at_all() {
     test(async {
         let columns: Vec<String> = (1..1600).map(|n| format!("c{n} smallint")).collect();
-        let values: Vec<String> = (1..1600).map(|n| if n % 3 == 0 { "NULL".into() } else { n.to_string() }).collect();
+        let values: Vec<String> =
+            (1..1600).map(|n| if n % 3 == 0 { "NULL".into() } else { n.to_string() }).collect();
         let sql = format!(
             "CREATE TABLE wide (id int PRIMARY KEY, {}); INSERT INTO wide VALUES (1, {});
              CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES; INSERT INTO nothing DEFAULT VALUES",
@@ -153,9 +165,14 @@ fn sixteen_hundred_columns_and_none_at_all() {
         let (terminal, file) = (setup.postgres("store").await?, setup.sqlite("till")?);
         let wide = Tables::only(&["wide"]);
         setup.pull(&terminal).await?;
-        let count = async || anyhow::Ok(terminal.value("SELECT count(*) FROM nothing").await?.context("no count")?);
+        let count = async || {
+            anyhow::Ok(terminal.value("SELECT count(*) FROM nothing").await?.context("no count")?)
+        };
         assert_eq!(count().await?, "2");
-        setup.master.execute("UPDATE wide SET c1 = 7, c1599 = NULL; INSERT INTO nothing DEFAULT VALUES").await?;
+        setup
+            .master
+            .execute("UPDATE wide SET c1 = 7, c1599 = NULL; INSERT INTO nothing DEFAULT VALUES")
+            .await?;
         setup.captured().await?;
         for terminal in [&terminal, &file] {
             setup.pull(terminal).await?;

@@ -33,7 +33,11 @@ fn writer(url: String, number: i32, stop: CancellationToken) -> JoinHandle<Resul
                 .await?;
             tokio::time::sleep(Duration::from_millis(u64::try_from(number)? * 3)).await;
             let end = if n % 7 == 0 { "ROLLBACK" } else { "COMMIT" };
-            client.batch_execute(&format!("DELETE FROM ledger WHERE writer = {number} AND n = {n} - 5; {end}")).await?;
+            client
+                .batch_execute(&format!(
+                    "DELETE FROM ledger WHERE writer = {number} AND n = {n} - 5; {end}"
+                ))
+                .await?;
         }
         Ok(n)
     })
@@ -76,7 +80,9 @@ fn making_the_slot_says_whom_it_waits_for_and_gives_up_in_time() {
         let relay = RelayProcess::builder().start().await?;
         let holder = master.connect().await?;
         holder
-            .batch_execute("SET application_name = 'nightly report'; BEGIN; INSERT INTO t VALUES (1)")
+            .batch_execute(
+                "SET application_name = 'nightly report'; BEGIN; INSERT INTO t VALUES (1)",
+            )
             .await?;
         let pid: i32 = holder.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
         let whom = format!("PID {pid}");
@@ -113,7 +119,8 @@ fn stopped_while_it_waits_for_the_slot_it_leaves_nothing() {
         let holder = master.connect().await?;
         holder.batch_execute("BEGIN; INSERT INTO t VALUES (1)").await?;
         let mut capture = capture_command(&master, &relay.url())?.spawn()?;
-        eventually("the slot is being made", LIMIT, async || Ok(slots(&master).await? == "1")).await?;
+        eventually("the slot is being made", LIMIT, async || Ok(slots(&master).await? == "1"))
+            .await?;
         let done = capture.stop().await?;
         assert_eq!(done.code, 0, "{}", done.stderr);
         holder.batch_execute("COMMIT").await?;

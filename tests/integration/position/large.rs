@@ -65,8 +65,10 @@ fn one_that_is_left_out_whole_starves_nobody() {
         let sql = "CREATE TABLE seen (id int PRIMARY KEY); CREATE TABLE other (n int, t text)";
         let args = ["--tables", "public.seen", "--heartbeat-every", "1s"];
         let (setup, _proxy) = with_proxy(&cluster, sql, &args).await?;
-        eventually("capture follows", LIMIT, async || Ok(walsender(&setup.master).await?.is_some()))
-            .await?;
+        eventually("capture follows", LIMIT, async || {
+            Ok(walsender(&setup.master).await?.is_some())
+        })
+        .await?;
         let feeder = walsender(&setup.master).await?;
         setup
             .master

@@ -32,7 +32,8 @@ fn order_is_that_of_commits_not_of_beginnings() {
         setup.captured().await?;
         let runs = history::read(&setup.relay, None).await?;
         assert_eq!(history::inserted(&runs, "t"), expected);
-        let xids: Vec<u32> = runs.iter().filter(|run| run.channel == "default").map(|run| run.xid).collect();
+        let xids: Vec<u32> =
+            runs.iter().filter(|run| run.channel == "default").map(|run| run.xid).collect();
         assert!(xids.windows(2).any(|pair| pair[0] > pair[1]), "nothing was interleaved: {xids:?}");
         let terminal = setup.postgres("store").await?;
         setup.all_equal(&[&terminal]).await
@@ -49,7 +50,10 @@ fn many_rows_at_one_position_are_all_there_once() {
         let mut setup = Setup::on(cluster, "CREATE TABLE bag (n int, t text)", options).await?;
         for round in 0..6 {
             let sql = if round % 2 == 0 {
-                format!("INSERT INTO bag SELECT n, 'row' FROM generate_series(1, {}) n", 2000 + round)
+                format!(
+                    "INSERT INTO bag SELECT n, 'row' FROM generate_series(1, {}) n",
+                    2000 + round
+                )
             } else {
                 format!("COPY bag FROM PROGRAM 'seq 1 3000 | sed \"s/$/\\tcopied {round}/\"'")
             };
@@ -105,7 +109,14 @@ fn messages_travel_and_what_was_rolled_back_does_not() {
             message.truncate(30);
         }
         let long = format!("long {}", "x".repeat(25));
-        let expected = ["alone", "before its neighbours", "with its neighbours", "though rolled back", &long, "last"];
+        let expected = [
+            "alone",
+            "before its neighbours",
+            "with its neighbours",
+            "though rolled back",
+            &long,
+            "last",
+        ];
         assert_eq!(messages, expected);
         let terminals = [setup.postgres("store").await?, setup.sqlite("till")?];
         for terminal in &terminals {

@@ -2,7 +2,7 @@
 //! silent skip (PITFALLS 1, 11, 44; invariants 5 and 10).
 
 use anyhow::Result;
-use harness::{Cluster, Database, Finished, RelayProcess, Scratch, Shutdown, test};
+use harness::{Cluster, Database, Finished, RelayProcess, Scratch, Shutdown, eventually, test};
 
 use super::{backup::Backup, own_cluster::confirmed_at};
 use crate::{
@@ -65,7 +65,12 @@ fn an_older_store_of_the_relay_is_refused_and_a_removed_one_too() {
         let words = [slot_of(&setup.master), head.to_string(), confirmed.to_string()];
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         refused(&setup.master, &setup.relay, &words).await?;
-        let done = refused(&setup.master, &setup.relay, &["older state of the relay", "tailwater-capture remove"]).await?;
+        let done = refused(
+            &setup.master,
+            &setup.relay,
+            &["older state of the relay", "tailwater-capture remove"],
+        )
+        .await?;
         assert_eq!(state(&setup.relay).await?, "relay-behind-slot", "{}", done.stderr);
         assert_eq!(setup.relay.head(SOURCE).await?, head, "it went on after all");
 
@@ -74,7 +79,12 @@ fn an_older_store_of_the_relay_is_refused_and_a_removed_one_too() {
         std::fs::remove_dir_all(&data)?;
         setup.relay.start()?;
         setup.relay.wait_ready().await?;
-        refused(&setup.master, &setup.relay, &["has nothing of this source", "tailwater-capture remove"]).await?;
+        refused(
+            &setup.master,
+            &setup.relay,
+            &["has nothing of this source", "tailwater-capture remove"],
+        )
+        .await?;
         assert_eq!(setup.confirmed().await?, confirmed, "the slot was moved or made anew");
         Ok(())
     });
@@ -105,8 +115,14 @@ fn a_slot_that_was_dropped_or_made_again_is_refused() {
         insert(&setup, 1..4).await?;
         setup.captured().await?;
         setup.capture.stop().await?;
-        setup.master.value(&format!("SELECT pg_drop_replication_slot('{slot}')")).await?;
-        refused(&setup.master, &setup.relay, &[&slot, "not there any more", "new source name"]).await?;
+        let drop = format!("SELECT pg_drop_replication_slot('{slot}')");
+        // The server needs a moment to see that capture has left.
+        eventually("the slot is dropped", LIMIT, async || {
+            Ok(setup.master.value(&drop).await.is_ok())
+        })
+        .await?;
+        refused(&setup.master, &setup.relay, &[&slot, "not there any more", "new source name"])
+            .await?;
         assert_eq!(state(&setup.relay).await?, "slot-missing");
 
         insert(&setup, 4..6).await?;
@@ -130,7 +146,11 @@ fn a_slot_dropped_under_a_running_capture_stops_it() {
             "SELECT pg_terminate_backend(active_pid, 5000), pg_drop_replication_slot(slot_name)
              FROM pg_replication_slots WHERE slot_name = '{slot}'"
         );
-        setup.master.value(&drop).await?;
+        // Capture is quick to take it again.
+        eventually("the slot is dropped", LIMIT, async || {
+            Ok(setup.master.value(&drop).await.is_ok())
+        })
+        .await?;
         let done = setup.capture.wait(LIMIT).await?;
         says(&done, 3, &[&slot, "not there any more"]);
         assert_eq!(state(&setup.relay).await?, "slot-missing");
@@ -145,7 +165,8 @@ fn slots_of_another_kind_or_database_are_not_touched() {
         let (master, other) = (cluster.database().await?, cluster.database().await?);
         let slot = slot_of(&master);
         let relay = RelayProcess::builder().start().await?;
-        let make = |plugin| format!("SELECT pg_create_logical_replication_slot('{slot}', '{plugin}')");
+        let make =
+            |plugin| format!("SELECT pg_create_logical_replication_slot('{slot}', '{plugin}')");
         let drop = format!("SELECT pg_drop_replication_slot('{slot}')");
         master.value(&make("test_decoding")).await?;
         refused(&master, &relay, &[&slot, "test_decoding", "--slot"]).await?;
@@ -183,7 +204,8 @@ fn a_master_restored_from_a_backup_is_found_out() {
         backup.put_back()?;
         cluster.start().await?;
         assert!(setup.position().await? < head, "the test proves nothing");
-        refused(&setup.master, &setup.relay, &[&head.to_string(), "put back to an older state"]).await?;
+        refused(&setup.master, &setup.relay, &[&head.to_string(), "put back to an older state"])
+            .await?;
         assert_eq!(state(&setup.relay).await?, "master-behind-relay");
 
         // It goes its own way, past where the relay is.
@@ -191,7 +213,12 @@ fn a_master_restored_from_a_backup_is_found_out() {
         setup.master.execute(other_way).await?;
         assert!(setup.position().await? > head);
         for _ in 0..2 {
-            refused(&setup.master, &setup.relay, &["put back to an older state", "new source name"]).await?;
+            refused(
+                &setup.master,
+                &setup.relay,
+                &["put back to an older state", "new source name"],
+            )
+            .await?;
             assert_eq!(state(&setup.relay).await?, "other-history");
         }
         assert_eq!(setup.relay.head(SOURCE).await?, head, "something of it was stored");
@@ -220,7 +247,9 @@ fn a_restore_under_a_running_capture_is_found_out_too() {
         cluster.start().await?;
         let done = setup.capture.wait(LIMIT).await?;
         says(&done, 3, &["put back to an older state"]);
-        assert!(["master-behind-relay", "other-history"].contains(&state(&setup.relay).await?.as_str()));
+        assert!(
+            ["master-behind-relay", "other-history"].contains(&state(&setup.relay).await?.as_str())
+        );
         assert_eq!(setup.relay.head(SOURCE).await?, head);
         Ok(())
     });
@@ -286,8 +315,10 @@ fn another_master_or_database_is_refused() {
             refused(other, &setup.relay, &what).await?;
             assert_eq!(super::own_cluster::slots(other).await?, "0", "a slot was left behind");
             // With a slot of that name it is the same.
-            let make =
-                format!("SELECT pg_create_logical_replication_slot('{}', 'pgoutput')", slot_of(other));
+            let make = format!(
+                "SELECT pg_create_logical_replication_slot('{}', 'pgoutput')",
+                slot_of(other)
+            );
             other.value(&make).await?;
             refused(other, &setup.relay, &what).await?;
             assert_eq!(state(&setup.relay).await?, "other-master");

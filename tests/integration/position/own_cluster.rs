@@ -30,10 +30,8 @@ pub(super) async fn with_proxy(
 
 /// The server's process that feeds the database's slot, if any does.
 pub(super) async fn walsender(master: &Database) -> Result<Option<String>> {
-    let sql = format!(
-        "SELECT active_pid FROM pg_replication_slots WHERE database = '{}'",
-        master.name()
-    );
+    let sql =
+        format!("SELECT active_pid FROM pg_replication_slots WHERE database = '{}'", master.name());
     master.value(&sql).await
 }
 

@@ -15,7 +15,8 @@ use crate::{
 const SOON: Duration = Duration::from_secs(20);
 
 /// Some 3 MB of WAL that holds nothing of interest.
-const ELSEWHERE: &str = "INSERT INTO elsewhere SELECT n, repeat('f', 500) FROM generate_series(1, 5000) n";
+const ELSEWHERE: &str =
+    "INSERT INTO elsewhere SELECT n, repeat('f', 500) FROM generate_series(1, 5000) n";
 
 #[test]
 fn the_slot_follows_when_only_tables_left_out_or_other_databases_are_written() {
@@ -23,7 +24,8 @@ fn the_slot_follows_when_only_tables_left_out_or_other_databases_are_written() {
         let cluster = quick().start().await?;
         let args = ["--tables", "public.watched", "--heartbeat-every", "1s"];
         let options = Options { capture: &args, config: None };
-        let sql = "CREATE TABLE watched (id int PRIMARY KEY); CREATE TABLE elsewhere (n int, t text)";
+        let sql =
+            "CREATE TABLE watched (id int PRIMARY KEY); CREATE TABLE elsewhere (n int, t text)";
         let mut setup = Setup::on(&cluster, sql, options).await?;
         for _ in 0..2 {
             setup.master.execute(ELSEWHERE).await?;
@@ -83,14 +85,20 @@ fn without_heartbeats_progress_serves_and_the_state_says_so() {
         setup.master.execute(ELSEWHERE).await?;
         follows(&setup, setup.position().await?).await?;
         let state = async || anyhow::Ok(setup.relay.lag(SOURCE).await?.capture.state);
-        eventually("the state is unproved", LIMIT, async || Ok(state().await? == "unproved")).await?;
-        assert!(setup.capture.stderr().contains("pg_logical_emit_message"), "{}", setup.capture.stderr());
+        eventually("the state is unproved", LIMIT, async || Ok(state().await? == "unproved"))
+            .await?;
+        assert!(
+            setup.capture.stderr().contains("pg_logical_emit_message"),
+            "{}",
+            setup.capture.stderr()
+        );
 
         setup.kill_capture()?;
         setup.master.execute("INSERT INTO watched VALUES (1)").await?;
         setup.captured().await?;
         let state = async || anyhow::Ok(setup.relay.lag(SOURCE).await?.capture.state);
-        eventually("the state is streaming", LIMIT, async || Ok(state().await? == "streaming")).await?;
+        eventually("the state is streaming", LIMIT, async || Ok(state().await? == "streaming"))
+            .await?;
         let ids = history::inserted(&history::read(&setup.relay, None).await?, "watched");
         assert_eq!(ids, ["1"]);
         Ok(())

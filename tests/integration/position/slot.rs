@@ -24,15 +24,25 @@ fn an_invalidated_slot_is_lost_by_name() {
         setup.capture.stop().await?;
         let status = "SELECT wal_status FROM pg_replication_slots";
         eventually("the slot is lost", LIMIT, async || {
-            setup.master.execute("INSERT INTO other SELECT n, repeat('f', 900) FROM generate_series(1, 9000) n").await?;
+            setup
+                .master
+                .execute(
+                    "INSERT INTO other SELECT n, repeat('f', 900) FROM generate_series(1, 9000) n",
+                )
+                .await?;
             setup.master.value("SELECT pg_switch_wal()").await?;
             setup.master.execute("CHECKPOINT").await?;
             Ok(setup.master.value(status).await?.as_deref() == Some("lost"))
         })
         .await?;
-        let done = capture_command(&setup.master, &setup.relay.url())?.args(args).run(LIMIT).await?;
+        let done =
+            capture_command(&setup.master, &setup.relay.url())?.args(args).run(LIMIT).await?;
         let slot = slot_of(&setup.master);
-        says(&done, 3, &[&slot, "invalidated", "max_slot_wal_keep_size", "tailwater-capture remove"]);
+        says(
+            &done,
+            3,
+            &[&slot, "invalidated", "max_slot_wal_keep_size", "tailwater-capture remove"],
+        );
         assert_eq!(setup.relay.lag(SOURCE).await?.capture.state, "slot-lost");
         Ok(())
     });
@@ -95,11 +105,20 @@ fn waiting_for_the_slot_is_a_state() {
         setup.capture.stop().await?;
         let url = setup.master.url().to_owned();
         // The slot is read, not moved: nothing is confirmed by this.
-        let mut holder = harness::ProcessBuilder::new("holder", harness::pg_bin_dir()?.join("pg_recvlogical"))
-            .args(["--start", "--slot", &slot_of(&setup.master), "--dbname", &url, "--file", "/dev/null"])
-            .args(["--fsync-interval", "0", "--status-interval", "0"])
-            .args(["-o", "proto_version=1", "-o", "publication_names=tailwater_orders"])
-            .spawn()?;
+        let mut holder =
+            harness::ProcessBuilder::new("holder", harness::pg_bin_dir()?.join("pg_recvlogical"))
+                .args([
+                    "--start",
+                    "--slot",
+                    &slot_of(&setup.master),
+                    "--dbname",
+                    &url,
+                    "--file",
+                    "/dev/null",
+                ])
+                .args(["--fsync-interval", "0", "--status-interval", "0"])
+                .args(["-o", "proto_version=1", "-o", "publication_names=tailwater_orders"])
+                .spawn()?;
         eventually("it holds the slot", LIMIT, async || {
             assert!(holder.is_running()?, "{}", holder.stderr());
             Ok(walsender(&setup.master).await?.is_some())
