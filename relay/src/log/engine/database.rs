@@ -206,6 +206,21 @@ fn panicked(path: &Path, panic: &(dyn std::any::Any + Send)) -> StoreError {
     )
 }
 
+/// What opening a database may write: the unused end of its newest segment, and a snapshot.
+const ROOM_TO_OPEN: u64 = 2 * SEGMENT_SIZE as u64;
+
+/// Fails where the disk has no room to open `databases` databases. Opening one that cannot be opened
+/// would end the reads that the one before it still serves.
+pub(super) fn check_room(folder: &Path, databases: usize) -> Result<(), StoreError> {
+    let found =
+        rustix::fs::statvfs(folder).map_err(|error| StoreError::io(folder, error.into()))?;
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    if free < ROOM_TO_OPEN.saturating_mul(databases as u64) {
+        return Err(StoreError::io(folder, io::ErrorKind::StorageFull.into()));
+    }
+    Ok(())
+}
+
 /// Makes names in a folder durable.
 pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path)

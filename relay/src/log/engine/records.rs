@@ -12,7 +12,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 
-use super::database::{Batch, Database};
+use super::database::{Batch, Database, check_room};
 use crate::log::{
     error::StoreError,
     records::{RecordBatch, Records},
@@ -168,6 +168,7 @@ impl Records for SledRecords {
 
     fn reopen(&self) -> Result<(), StoreError> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        check_room(&self.path, 1)?;
         *database = None;
         *database = Some(Database::open(&self.path)?);
         Ok(())

@@ -13,7 +13,7 @@ use wire::{Lsn, Slice, SourceName};
 
 use super::{
     chunk::{self, Label, PIECE, key, parse_key},
-    database::{Batch, Database, sync_folder},
+    database::{Batch, Database, check_room, sync_folder},
 };
 use crate::log::{
     error::StoreError,
@@ -294,6 +294,9 @@ impl Tail for SledTail {
 
     fn reopen(&self) -> Result<(), StoreError> {
         let mut databases = self.write();
+        if !databases.is_empty() {
+            check_room(&self.folder, databases.len())?;
+        }
         databases.clear();
         self.clear_dropped()?;
         for number in self.numbers()? {
