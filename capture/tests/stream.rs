@@ -153,7 +153,7 @@ fn every_kind_of_change_is_decoded() {
 
         database.execute("SELECT pg_logical_emit_message(true, 'p', 'in'), pg_logical_emit_message(false, 'q', '\\x00'::bytea)").await?;
         let Message::Logical(outside) = next(&mut reader).await? else { bail!("no message") };
-        assert!(!outside.transactional && outside.prefix == "q" && outside.content == &b"\0"[..]);
+        assert!(!outside.transactional && outside.prefix == "q" && outside.content == b"\0"[..]);
         let (changes, _) = transaction(&mut reader).await?;
         assert!(
             matches!(&changes[..], [Message::Logical(inside)] if inside.transactional && inside.content == "in"),

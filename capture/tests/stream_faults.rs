@@ -1,6 +1,5 @@
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
 use capture::{
     source::Refusal,
     walsender::{StreamSettings, WalsenderError},

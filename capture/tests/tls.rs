@@ -30,7 +30,7 @@ async fn try_both(url: &str) -> Result<bool> {
     let query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
     let by_sql: bool = sql.query_one(query, &[]).await?.get(0);
     let rows = walsender.query("to tell", query).await?;
-    let by_walsender = rows[0][0].as_deref() == Some(b"t");
+    let by_walsender = rows.first().and_then(|row| row.first()?.as_deref()) == Some(b"t");
     anyhow::ensure!(by_sql == by_walsender, "{url}: {by_sql} and {by_walsender}");
     walsender.close().await;
     Ok(by_sql)

@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
 use super::{
     args::RemoveArgs,
     config::Config,
@@ -10,6 +14,10 @@ use crate::{
     settings::object_name,
     source::{SqlError, SqlSession},
 };
+
+/// How long a slot that was in use until now is waited for.
+const FREE_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Drops what capture made on the master, and says what that was.
 pub(super) async fn run(args: RemoveArgs) -> Result<(), Failure> {
@@ -50,7 +58,7 @@ async fn our_slots(sql: &SqlSession) -> Result<Vec<String>, Failure> {
 }
 
 async fn remove_slot(sql: &SqlSession, slot: &str) -> Result<bool, Failure> {
-    let Some(facts) = SlotFacts::read(sql, slot).await.map_err(RunError::from)? else {
+    let Some(facts) = free_slot(sql, slot).await? else {
         println!("there is no replication slot '{slot}'");
         return Ok(false);
     };
@@ -66,6 +74,20 @@ async fn remove_slot(sql: &SqlSession, slot: &str) -> Result<bool, Failure> {
         .map_err(|error| RunError::from(SqlError::of("the master", error)))?;
     println!("dropped the replication slot '{slot}': the master keeps no more WAL for it");
     Ok(true)
+}
+
+/// The slot, once nobody uses it or it was waited for: the server needs a moment to see that a capture
+/// has left.
+async fn free_slot(sql: &SqlSession, slot: &str) -> Result<Option<SlotFacts>, Failure> {
+    let deadline = Instant::now() + FREE_WITHIN;
+    loop {
+        let facts = SlotFacts::read(sql, slot).await.map_err(RunError::from)?;
+        let used = facts.as_ref().is_some_and(|facts| facts.active_pid.is_some());
+        if !used || Instant::now() >= deadline {
+            return Ok(facts);
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 async fn remove_publication(sql: &SqlSession, name: &str) -> Result<bool, Failure> {
