@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use harness::{Lsn, RelayProcess};
 use wire::{
@@ -152,9 +152,4 @@ fn decode(channel: &str, mut chunks: ChunkReader, after: Lsn, runs: &mut Vec<Run
 /// All the rows inserted into `table`, by their first column, in the order of the log.
 pub(crate) fn inserted(runs: &[Run], table: &str) -> Vec<String> {
     runs.iter().flat_map(|run| run.inserted(table)).collect()
-}
-
-/// The run that ends last.
-pub(crate) fn last(runs: &[Run]) -> Result<&Run> {
-    runs.iter().max_by_key(|run| run.end).context("the log is empty")
 }
