@@ -23,7 +23,7 @@ use crate::{
     channels::{NamedTable, changed_map},
     ledger::Ledger,
     settings::Settings,
-    source::{Refusal, SqlSession},
+    source::{Refusal, SqlError, SqlSession},
     walsender::{Feedback, StartReplication, StreamReader, StreamSettings, Walsender},
 };
 
@@ -53,6 +53,10 @@ pub(super) async fn resume(context: &Context<'_>, master: Master) -> Result<Ende
     check_standing(&standing, &answer, head).map_err(BeginError::from)?;
     join_tables(&mut sql, settings).await?;
     record_channels(&sql, settings, &answer).await?;
+    let can_come_again = answer.known.is_some_and(|known| confirmed <= known.start);
+    if has_messages && !can_come_again {
+        first_beat(&sql).await?;
+    }
 
     tracing::info!(
         "following the slot '{}' from {head} to {} (session {}, master at {position})",
@@ -189,6 +193,14 @@ async fn join_tables(sql: &mut SqlSession, settings: &Settings) -> Result<(), Be
         );
     }
     Ok(())
+}
+
+/// The log has no commit by which the master could be known again: it gets one at once.
+async fn first_beat(sql: &SqlSession) -> Result<(), SqlError> {
+    match emit(sql, &ControlRecord::Heartbeat).await {
+        Err(error) if error.refusal() == Some(&Refusal::NoRights) => Ok(()),
+        done => done,
+    }
 }
 
 /// Records new channel rules in the stream, from where they take effect.

@@ -52,9 +52,6 @@ impl Stream {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut clock = Clock { last_commit: Instant::now(), search: None };
-        if self.assembler.proof() == Proof::Unproved {
-            self.pulse.beat();
-        }
         loop {
             self.take_received()?;
             self.ship(&mut clock)?;
