@@ -183,7 +183,7 @@ impl Target for PostgresTarget {
     }
 
     async fn apply(&mut self, operations: Vec<Operation>) -> Result<(), TargetError> {
-        self.apply.apply(&self.name, &self.session.client, &operations).await
+        self.apply.apply(&self.name, &self.session.client, operations).await
     }
 
     async fn commit(&mut self, source: &SourceName, stored: &Stored) -> Result<(), TargetError> {

@@ -100,6 +100,7 @@ impl<'a, T: Target> Applier<'a, T> {
         if changes > 0 {
             self.target.apply(batch.operations).await?;
         }
+        drop(batch.applied);
         if let Some(map) = batch.channel_map {
             self.stored.channel_map = map;
         }

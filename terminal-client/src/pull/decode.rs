@@ -1,6 +1,6 @@
 use std::{mem::take, sync::Arc};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use wire::{CONTROL_PREFIX, Change, ChannelMap, ControlRecord, Relation, SourceName};
 
 use super::bundle::Bundle;
@@ -16,6 +16,8 @@ const BATCH_CHANGES: usize = 1_000;
 const BATCH_BYTES: usize = 256 << 10;
 /// Within a transaction it is with so many times more.
 const WITHIN: usize = 4;
+/// What is larger is applied before anything more is decoded: a value may be as large as memory allows.
+const ALONE_BYTES: usize = 8 << 20;
 
 /// Changes in order, to be applied together.
 #[derive(Debug, Default)]
@@ -29,6 +31,8 @@ pub(super) struct Batch {
     pub(super) boundary: Option<Position>,
     /// Whether nothing else follows at once.
     pub(super) last: bool,
+    /// Dropped once it is applied, where the decoder waits for that.
+    pub(super) applied: Option<oneshot::Sender<()>>,
 }
 
 /// Turns a bundle into batches, each range after it was proved. Blocks while the batches before are
@@ -85,8 +89,16 @@ fn is_full(batch: &Batch, bytes: usize) -> bool {
 }
 
 fn hand_on(out: &mpsc::Sender<Batch>, batch: &mut Batch, bytes: &mut usize) -> bool {
-    *bytes = 0;
-    out.blocking_send(take(batch)).is_ok()
+    let alone = take(bytes) >= ALONE_BYTES;
+    if !alone {
+        return out.blocking_send(take(batch)).is_ok();
+    }
+    let (applied, wait) = oneshot::channel();
+    batch.applied = Some(applied);
+    let sent = out.blocking_send(take(batch)).is_ok();
+    // Nothing is ever sent; the sender is dropped.
+    drop(wait.blocking_recv());
+    sent
 }
 
 fn control(change: &Change<Arc<Relation>>) -> Option<ChannelMap> {

@@ -137,6 +137,9 @@ impl<'a> RangeReader<'a> {
         lowest: u64,
         relations: &mut Relations,
     ) -> Result<Event, RangeError> {
+        for channel in &mut self.channels {
+            channel.read_ahead(relations)?;
+        }
         let ordinal = |channel: &Channel<'_>| Some(channel.open.as_ref()?.next.as_ref()?.0);
         let next = self
             .channels
@@ -145,8 +148,9 @@ impl<'a> RangeReader<'a> {
             .min_by_key(|(ordinal, _)| *ordinal);
         if let Some((ordinal, channel)) = next {
             let disagreement = Malformed::Disagreement { lsn, what: "order of changes" };
-            let change = match channel.take_change(relations)? {
-                Some(change) if ordinal >= lowest => change,
+            let taken = channel.open.as_mut().and_then(|open| open.next.take());
+            let change = match taken {
+                Some((_, change)) if ordinal >= lowest => change,
                 _ => return Err(channel.cursor.malformed(disagreement)),
             };
             self.open = Some((lsn, ordinal + 1));
@@ -180,26 +184,17 @@ impl Channel<'_> {
                 (header, Entries::Huge(Box::new(entries)))
             }
         };
-        let mut open = OpenRun {
-            header,
-            hash: run.hash,
-            decoder: TransactionDecoder::new(),
-            entries,
-            next: None,
-        };
-        open.next = open.read(relations).map_err(|error| self.cursor.malformed(error))?;
-        Ok(open)
+        let (hash, decoder) = (run.hash, TransactionDecoder::new());
+        Ok(OpenRun { header, hash, decoder, entries, next: None })
     }
 
-    /// Takes the change that is next in this channel, and decodes the one behind it.
-    fn take_change(
-        &mut self,
-        relations: &Relations,
-    ) -> Result<Option<Change<Arc<Relation>>>, RangeError> {
-        let Some(open) = self.open.as_mut() else { return Ok(None) };
-        let taken = open.next.take();
-        open.next = open.read(relations).map_err(|error| self.cursor.malformed(error))?;
-        Ok(taken.map(|(_, change)| change))
+    /// Decodes the change that is next in this channel, unless it is there. Not before it is asked
+    /// for: it may be as large as a value can be, and the one before may still be held.
+    fn read_ahead(&mut self, relations: &Relations) -> Result<(), RangeError> {
+        if let Some(open) = self.open.as_mut().filter(|open| open.next.is_none()) {
+            open.next = open.read(relations).map_err(|error| self.cursor.malformed(error))?;
+        }
+        Ok(())
     }
 }
 

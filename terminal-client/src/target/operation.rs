@@ -1,5 +1,6 @@
 use std::{fmt::Write as _, sync::Arc};
 
+use bytes::Bytes;
 use wire::{Change, Lsn, OldRow, Relation, Tuple, Value};
 
 /// A change with the transaction it belongs to, for the target to apply.
@@ -65,6 +66,32 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// Lets large values go, of which a message shows only the beginning.
+    pub fn shorten(&mut self) {
+        match &mut self.change {
+            Change::Insert { new, .. } => shorten(new),
+            Change::Update { old, new, .. } => {
+                shorten(new);
+                if let Some(OldRow::Key(old) | OldRow::Full(old)) = old {
+                    shorten(old);
+                }
+            }
+            Change::Delete { old: OldRow::Key(old) | OldRow::Full(old), .. } => shorten(old),
+            Change::Truncate { .. } | Change::Message { .. } => {}
+        }
+    }
+}
+
+fn shorten(tuple: &mut Tuple) {
+    for value in tuple {
+        if let Value::Text(bytes) | Value::Binary(bytes) = value {
+            let shown = bytes.get(..bytes.len().min(4 * SHOWN_CHARS + 1)).unwrap_or_default();
+            *bytes = Bytes::copy_from_slice(shown);
+        }
+    }
+}
+
 /// The values of an old row, whether key or all.
 pub fn old_tuple(old: &OldRow) -> &Tuple {
     match old {
@@ -103,5 +130,40 @@ fn shown_value(value: &Value) -> String {
             shown
         }
         Value::Binary(bytes) => format!("({} bytes)", bytes.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::{RelationColumn, ReplicaIdentity, TypeName};
+
+    use super::*;
+
+    #[test]
+    fn a_shortened_operation_shows_the_same_key() {
+        let column = RelationColumn {
+            name: "k".into(),
+            key: true,
+            type_name: TypeName { schema: "pg_catalog".into(), name: "text".into() },
+            type_oid: 25,
+            type_modifier: -1,
+        };
+        let relation = Arc::new(Relation {
+            oid: 1,
+            schema: "s".into(),
+            name: "t".into(),
+            identity: ReplicaIdentity::Default,
+            columns: vec![column],
+        });
+        for text in ["short".to_owned(), "ä".repeat(5_000), "x".repeat(241)] {
+            let new = vec![Value::Text(text.clone().into())];
+            let change = Change::Insert { relation: relation.clone(), new };
+            let mut operation = Operation { lsn: Lsn::ZERO, change };
+            let shown = operation.shown_key();
+            assert!(shown.starts_with(", key (k=") && shown.chars().count() < 80, "{shown}");
+            operation.shorten();
+            assert_eq!(operation.shown_key(), shown);
+            assert!(operation.len() < 300);
+        }
     }
 }

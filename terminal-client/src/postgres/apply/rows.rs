@@ -23,6 +23,8 @@ const IN_FLIGHT: usize = 256;
 /// Prepared statements kept; a table with many shapes must not fill the server's memory.
 const MAX_STATEMENTS: usize = 2_000;
 const MAX_BINDINGS: usize = 10_000;
+/// Values are not held twice where they are larger.
+const LARGE_BYTES: usize = 64 << 10;
 
 /// Applies changes row by row. Keeps what it learned about tables and the statements prepared.
 #[derive(Default)]
@@ -46,7 +48,7 @@ impl RowApply {
         &mut self,
         target: &str,
         client: &Client,
-        operations: &[Operation],
+        mut operations: Vec<Operation>,
     ) -> Result<(), TargetError> {
         let mut ready = Vec::with_capacity(operations.len());
         let mut at = 0;
@@ -56,6 +58,8 @@ impl RowApply {
             ready.extend(next.map(|next| (at, next)));
             at += used;
         }
+        // The statements have the values now; here they are only for messages.
+        operations.iter_mut().filter(|o| o.len() >= LARGE_BYTES).for_each(Operation::shorten);
         let mut answers = stream::iter(ready)
             .map(|(at, Ready { statement, params, rows })| async move {
                 (at, rows, client.execute_raw(&statement, params).await)
