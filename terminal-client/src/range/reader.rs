@@ -119,7 +119,7 @@ impl<'a> RangeReader<'a> {
                 continue;
             }
             let Some(run) = channel.next.take() else { continue };
-            let open = channel.open_run(run, relations)?;
+            let open = channel.open_run(run)?;
             if *header.get_or_insert(open.header) != open.header {
                 let what = "transaction id or commit time";
                 return Err(channel.cursor.malformed(Malformed::Disagreement { lsn, what }));
@@ -169,7 +169,7 @@ impl<'a> RangeReader<'a> {
 }
 
 impl Channel<'_> {
-    fn open_run(&mut self, run: Run, relations: &Relations) -> Result<OpenRun, RangeError> {
+    fn open_run(&mut self, run: Run) -> Result<OpenRun, RangeError> {
         let (header, entries) = match run.body {
             RunBody::Memory(bytes) => {
                 let (header, entries) = TransactionDecoder::header(&bytes)
