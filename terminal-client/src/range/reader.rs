@@ -98,7 +98,7 @@ impl<'a> RangeReader<'a> {
     pub fn next(&mut self, relations: &mut Relations) -> Result<Option<Event>, RangeError> {
         match self.open {
             Some((lsn, lowest)) => self.go_on(lsn, lowest, relations).map(Some),
-            None => self.begin(relations),
+            None => self.begin(),
         }
     }
 
@@ -107,7 +107,7 @@ impl<'a> RangeReader<'a> {
         &self.position
     }
 
-    fn begin(&mut self, relations: &mut Relations) -> Result<Option<Event>, RangeError> {
+    fn begin(&mut self) -> Result<Option<Event>, RangeError> {
         let first = self.channels.iter().filter_map(|c| c.next.as_ref()).map(|run| run.lsn).min();
         let Some(lsn) = first else {
             self.position.lsn = self.position.lsn.max(self.range.through);
