@@ -117,12 +117,15 @@ impl RelationNames<(RelationId, Arc<Relation>)> for NumberedRelations<'_> {
     }
 }
 
-/// Names relations by their ids alone, so that the digest does not depend on channels.
-struct RelationIds;
+/// Names relations by their OIDs alone. The digest depends neither on channels nor on what else a
+/// definition says: a server describes a table once per connection, and again only when the table
+/// itself changes. After `ALTER TYPE … RENAME` or `ALTER SCHEMA … RENAME` an old connection goes on
+/// with the old names and a new one begins with the new, for the very same WAL.
+struct RelationOids;
 
-impl RelationNames<(RelationId, Arc<Relation>)> for RelationIds {
-    fn put(&mut self, out: &mut Vec<u8>, (id, _): &(RelationId, Arc<Relation>)) {
-        out.extend_from_slice(id.0.as_bytes());
+impl RelationNames<(RelationId, Arc<Relation>)> for RelationOids {
+    fn put(&mut self, out: &mut Vec<u8>, (_, relation): &(RelationId, Arc<Relation>)) {
+        out.extend_from_slice(&relation.oid.to_be_bytes());
     }
 }
 
@@ -134,7 +137,7 @@ pub struct EncodedTransaction {
     /// Its changes in all channels.
     pub changes: u64,
     /// The blake3 over all changes in order, independent of channels: the same transaction received
-    /// again has the same digest, whatever the channel map says by then.
+    /// again has the same digest, whatever the channel map says and types are called by then.
     pub digest: Hash,
     /// A run per channel touched, by name.
     pub channels: Vec<ChannelBytes>,
@@ -168,7 +171,7 @@ impl TransactionEncoder {
         let ordinal = self.ordinal;
         self.ordinal += 1;
         self.scratch.clear();
-        change.encode(&mut self.scratch, &mut RelationIds);
+        change.encode(&mut self.scratch, &mut RelationOids);
         self.digest.update(&(self.scratch.len() as u64).to_be_bytes());
         self.digest.update(&self.scratch);
 

@@ -59,6 +59,11 @@ impl Wal {
 
     /// What a server sends whose slot stands at `confirmed`, on one connection.
     pub(super) fn stream(&self, confirmed: Lsn) -> Vec<Sent> {
+        self.stream_of(confirmed, "public")
+    }
+
+    /// The same, on a connection that knows the tables' schema by that name.
+    pub(super) fn stream_of(&self, confirmed: Lsn, schema: &str) -> Vec<Sent> {
         let mut sent = vec![Sent::Keepalive(confirmed)];
         let mut described = HashSet::new();
         for (start, end, piece) in &self.pieces {
@@ -70,7 +75,7 @@ impl Wal {
                     for op in ops {
                         for table in op.tables() {
                             if described.insert(table) {
-                                sent.push(message(relation(table)));
+                                sent.push(message(relation(schema, table)));
                             }
                         }
                         sent.push(message(op.encode(*start)));
@@ -144,10 +149,10 @@ fn commit(start: Lsn, end: Lsn, time_us: i64) -> Vec<u8> {
     out
 }
 
-fn relation(table: u32) -> Vec<u8> {
+fn relation(schema: &str, table: u32) -> Vec<u8> {
     let mut out = vec![b'R'];
     out.put_u32(table);
-    out.put_slice(format!("public\0t{table}\0d").as_bytes());
+    out.put_slice(format!("{schema}\0t{table}\0d").as_bytes());
     out.put_u16(1);
     out.put_slice(b"\x01id\0");
     out.put_u32(25);

@@ -210,6 +210,19 @@ fn a_history_without_the_known_commit_is_found_out() {
     assert!(matches!(error, AssembleError::History(HistoryError::Missing { .. })), "{error}");
 }
 
+/// A connection keeps the names it was told; a new one may be told others for the same WAL.
+#[test]
+fn the_known_commit_is_known_again_by_other_names() {
+    let wal = Wal::new(vec![transaction(700, vec![insert(1, "a")])]);
+    let log = whole(&wal, ChannelMap::default(), 1 << 20);
+    let confirmed = log.known.unwrap().start;
+    let mut assembler = log.assembler(confirmed, 2, 1 << 20);
+    for sent in wal.stream_of(confirmed, "renamed") {
+        feed(&mut assembler, sent).unwrap();
+    }
+    assert_eq!(assembler.proof(), Proof::Proved);
+}
+
 #[test]
 fn the_channel_map_of_a_record_holds_for_what_comes_after() {
     let sales = ChannelName::new("sales").unwrap();
