@@ -263,6 +263,9 @@ fn removed_nothing_of_it_is_left() {
         let slot = slot_of(&setup.master);
         let remove = harness::ProcessBuilder::new("remove", harness::binary("tailwater-capture")?)
             .args(["remove", "--source", setup.master.url(), "--name", SOURCE, "--slot", &slot]);
+        let used = "SELECT 1 FROM pg_replication_slots WHERE active";
+        let in_use = async || Ok(setup.master.value(used).await?.is_some());
+        eventually("capture holds its slot", LIMIT, in_use).await?;
         // In use: nothing is taken from under a running capture.
         let done = remove.clone().run(LIMIT).await?;
         says(&done, 3, &[&slot, "in use", "stop"]);
