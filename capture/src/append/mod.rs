@@ -5,6 +5,10 @@ mod cutting;
 mod error;
 mod patience;
 mod pipeline;
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     client::{Relay, RelayAddress, RelayUrlError, Token},
