@@ -32,7 +32,9 @@ async fn main() -> Result<()> {
             w1(transactions).await?;
             linear(transactions / 10).await
         }
-        other => bail!("'{other}' is no benchmark: say w1, linear or all, and how many transactions"),
+        other => {
+            bail!("'{other}' is no benchmark: say w1, linear or all, and how many transactions")
+        }
     }
 }
 
@@ -48,11 +50,10 @@ async fn w1(transactions: u32) -> Result<()> {
     let mut report = Report::new(transactions);
     let native_seconds = native.drain(&master).await?;
     report.peer("native logical replication, drained", native_seconds);
-    let mut halves = halves;
     report.ours("master to relay (capture alone)", halves.capture(&master).await?);
     report.ours("relay to terminal (a full log, pulled once)", halves.pull().await?);
-    let mut whole = whole;
-    report.ours("master to terminal (capture and terminal together)", whole.together(&master).await?);
+    report
+        .ours("master to terminal (capture and terminal together)", whole.together(&master).await?);
     halves.check(&master).await?;
     whole.check(&master).await?;
     report.print();
@@ -63,7 +64,7 @@ async fn w1(transactions: u32) -> Result<()> {
 async fn linear(transactions: u32) -> Result<()> {
     println!("\nlinear: {transactions} transactions, then {}\n", transactions * 10);
     let master = Master::start().await?;
-    let mut path = tailwater::Path::prepare(&master, "linear").await?;
+    let path = tailwater::Path::prepare(&master, "linear").await?;
     let mut seconds = Vec::new();
     for count in [transactions, transactions * 10] {
         master.work(count).await?;

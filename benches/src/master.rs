@@ -7,15 +7,15 @@ const CLIENTS: u32 = 8;
 const SCALE: u32 = 10;
 
 pub(crate) struct Master {
-    pub(crate) cluster: Cluster,
     pub(crate) database: Database,
+    _cluster: Cluster,
 }
 
 impl Master {
     pub(crate) async fn start() -> Result<Self> {
         let cluster = Cluster::builder().without_fsync().start().await?;
         let database = cluster.database().await?;
-        let master = Self { cluster, database };
+        let master = Self { database, _cluster: cluster };
         Pgbench::new(master.database.url())?.init(SCALE).await?;
         // pgbench_history has no key; with FULL it could be published for updates too.
         master.database.execute("ALTER TABLE pgbench_history REPLICA IDENTITY FULL").await?;

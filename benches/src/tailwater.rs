@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use harness::{Cluster, Database, Process, RelayProcess, Tables, capture, compare_postgres, terminal};
+use harness::{
+    Cluster, Database, Process, RelayProcess, Tables, capture, compare_postgres, terminal,
+};
 
 use crate::master::Master;
 
@@ -65,10 +67,9 @@ impl Path {
         let position = master.position().await?;
         let begin = Instant::now();
         let mut capture = self.start_capture(master)?;
-        let mut follower =
-            terminal(&self.relay.url(), &self.name, self.database.url(), "bench")?
-                .arg("--follow")
-                .spawn()?;
+        let mut follower = terminal(&self.relay.url(), &self.name, self.database.url(), "bench")?
+            .arg("--follow")
+            .spawn()?;
         self.relay.wait_applied(&self.name, "bench", position, LIMIT).await?;
         let seconds = begin.elapsed().as_secs_f64();
         capture.stop().await?;
@@ -78,6 +79,8 @@ impl Path {
 
     /// Fails unless the terminal equals the master: a fast wrong answer is none.
     pub(crate) async fn check(&self, master: &Master) -> Result<()> {
-        compare_postgres(master.database.url(), self.database.url(), &Tables::All).await?.into_result()
+        compare_postgres(master.database.url(), self.database.url(), &Tables::All)
+            .await?
+            .into_result()
     }
 }
