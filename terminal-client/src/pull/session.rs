@@ -14,7 +14,8 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    fetch::{FetchError, Fetched, PrefetchRequest, Prefetcher, Refusal, Spool},
+    fetch::{FetchError, Fetched, PrefetchRequest, Prefetcher, Refusal, Spool, Standing},
+    position::Position,
     progress::Progress,
     target::{Stored, StoredState, Target},
 };
@@ -105,6 +106,27 @@ impl<T: Target> Session<'_, T> {
         self.follow(stored, spool, goal, fixed, status).await
     }
 
+    fn prefetch(
+        &self,
+        stored: &Stored,
+        spool: &Arc<Spool>,
+        goal: Goal,
+        status: &watch::Sender<Status>,
+    ) -> Prefetcher {
+        let settings = &self.settings;
+        let request = PrefetchRequest {
+            from: stored.position.clone(),
+            channels: settings.channels.clone(),
+            limit_bytes: settings.bounds.answer_bytes,
+            wait: match goal {
+                Goal::Head => Duration::ZERO,
+                Goal::Follow => settings.bounds.poll_wait,
+            },
+            report: status.borrow().with_pull(&settings.terminal),
+        };
+        Prefetcher::start(&settings.relays, spool, request)
+    }
+
     async fn follow(
         &mut self,
         stored: Stored,
@@ -115,18 +137,7 @@ impl<T: Target> Session<'_, T> {
     ) -> Result<End, PullError> {
         let settings = self.settings.clone();
         self.progress.pull_begins(stored.position.lsn);
-        let wait = match goal {
-            Goal::Head => Duration::ZERO,
-            Goal::Follow => settings.bounds.poll_wait,
-        };
-        let request = PrefetchRequest {
-            from: stored.position.clone(),
-            channels: settings.channels.clone(),
-            limit_bytes: settings.bounds.answer_bytes,
-            wait,
-            report: status.borrow().with_pull(&settings.terminal),
-        };
-        let mut prefetcher = Prefetcher::start(&settings.relays, &spool, request);
+        let mut prefetcher = self.prefetch(&stored, &spool, goal, status);
         let mut applier =
             Applier::new(self.target, settings.clone(), status.clone(), self.progress, stored);
         let mut trouble = Trouble::new(settings.patience);
@@ -137,22 +148,13 @@ impl<T: Target> Session<'_, T> {
                 return Ok(End::Reached { applied: applied.lsn, transactions, changes });
             }
             let fetched = tokio::select! {
-                fetched = prefetcher.next() => fetched?,
+                // First: a stop may have left the rest of a bundle behind.
+                biased;
                 () = self.stop.cancelled() => return Ok(End::Stopped { applied: Some(applied.lsn) }),
+                fetched = prefetcher.next() => fetched?,
             };
             let own = applied.lsn;
-            let (bundle, head) = match fetched {
-                Fetched::Slices { slices, standing } => {
-                    let head = standing.head;
-                    (Some(Bundle::of_slices(&settings, &slices, applied, head)), head)
-                }
-                Fetched::Closed { range, files, standing } => {
-                    let head = standing.head;
-                    (Some(Bundle::of_objects(&settings, range, files, applied, head)?), head)
-                }
-                Fetched::Nothing { standing } => (None, standing.head),
-                Fetched::Behind { head } => (None, head.unwrap_or(Lsn::ZERO)),
-            };
+            let (bundle, head) = bundle_of(&settings, fetched, applied)?;
             let known = *fixed.get_or_insert(head);
             match bundle {
                 Some(bundle) => {
@@ -175,6 +177,24 @@ impl<T: Target> Session<'_, T> {
             prefetcher.report(status.borrow().with_pull(&settings.terminal));
         }
     }
+}
+
+/// What was fetched, to be applied behind `own`; and the relay's head.
+fn bundle_of(
+    settings: &Settings,
+    fetched: Fetched,
+    own: Position,
+) -> Result<(Option<Bundle>, Lsn), PullError> {
+    Ok(match fetched {
+        Fetched::Slices { slices, standing: Standing { head, .. } } => {
+            (Some(Bundle::of_slices(settings, &slices, own, head)), head)
+        }
+        Fetched::Closed { range, files, standing: Standing { head, .. } } => {
+            (Some(Bundle::of_objects(settings, range, files, own, head)?), head)
+        }
+        Fetched::Nothing { standing } => (None, standing.head),
+        Fetched::Behind { head } => (None, head.unwrap_or(Lsn::ZERO)),
+    })
 }
 
 /// The first load, and the goal where it must be fixed before.

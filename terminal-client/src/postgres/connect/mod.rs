@@ -8,6 +8,6 @@ mod url;
 mod url_error;
 mod verifier;
 
-pub use server::Server;
 pub(crate) use refusal::{error_of, words};
+pub use server::Server;
 pub(crate) use server::Session;
