@@ -1,6 +1,14 @@
 //! Property tests over random histories: what is encoded comes back, packing changes no hash,
 //! damage is always found, lying lengths are refused.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_wrap,
+    reason = "a panic is how a test fails; clippy's own exception ends at helper functions"
+)]
+
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
