@@ -1,12 +1,14 @@
 //! What the master lacks before it can be captured, and the SQL that puts it right.
 
+use std::collections::BTreeSet;
+
 use postgres_protocol::escape::escape_identifier;
 
 use super::{
     finding::Finding,
     plan::{PublicationPlan, plan},
     publication::publication,
-    tables::tables,
+    tables::{TableFacts, tables},
 };
 use crate::{
     settings::{Keyless, TablePatterns},
@@ -32,10 +34,10 @@ pub async fn check(
     scope: &CheckScope<'_>,
 ) -> Result<Vec<Finding>, SqlError> {
     let mut findings = server(sql, scope).await?;
-    findings.extend(role(source, sql).await?);
     let facts = tables(sql).await?;
     let plan = plan(&facts, scope.tables, scope.keyless);
     let exists = publication(sql, scope.publication).await?;
+    findings.extend(role(source, sql, exists.is_some()).await?);
     findings.extend(rights(source, scope, &plan, exists.is_some()));
     if let Some(exists) = &exists {
         if !exists.leaves_out.is_empty() {
@@ -120,22 +122,37 @@ async fn server(sql: &SqlSession, scope: &CheckScope<'_>) -> Result<Vec<Finding>
     Ok(findings)
 }
 
-async fn role(source: &Source, sql: &SqlSession) -> Result<Vec<Finding>, SqlError> {
+async fn role(
+    source: &Source,
+    sql: &SqlSession,
+    published: bool,
+) -> Result<Vec<Finding>, SqlError> {
     // On Amazon RDS the right is given by membership in rds_replication.
     let query = "
         SELECT r.rolreplication OR r.rolsuper OR EXISTS (
                    SELECT FROM pg_catalog.pg_roles g
-                   WHERE g.rolname = 'rds_replication' AND pg_catalog.pg_has_role(r.oid, g.oid, 'MEMBER'))
+                   WHERE g.rolname = 'rds_replication' AND pg_catalog.pg_has_role(r.oid, g.oid, 'MEMBER')),
+               pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
         FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
     let row = sql.query_one(query, &[]).await;
     let row = row.map_err(|error| SqlError::of("the master", error))?;
-    if row.get(0) {
-        return Ok(Vec::new());
+    let (replication, may_create): (bool, bool) = (row.get(0), row.get(1));
+    let (name, role) = (source.user(), escape_identifier(source.user()));
+    let mut findings = Vec::new();
+    if !replication {
+        let what = format!("the role {name} has no REPLICATION right");
+        findings.push(Finding::missing(what, [format!("ALTER ROLE {role} REPLICATION;")]));
     }
-    let role = source.user();
-    let what = format!("the role {role} has no REPLICATION right");
-    let give = format!("ALTER ROLE {} REPLICATION;", escape_identifier(role));
-    Ok(vec![Finding::missing(what, [give])])
+    if !may_create && !published {
+        let what = format!(
+            "the role {name} may not create a publication in the database {}",
+            source.database()
+        );
+        let database = escape_identifier(source.database());
+        let grant = format!("GRANT CREATE ON DATABASE {database} TO {role};");
+        findings.push(Finding::missing(what, [grant]));
+    }
+    Ok(findings)
 }
 
 fn rights(
@@ -144,16 +161,45 @@ fn rights(
     plan: &PublicationPlan,
     published: bool,
 ) -> Vec<Finding> {
+    let mut findings = reading(source, plan);
+    findings.extend(keyless(plan));
+    if !published {
+        findings.extend(publishing(source, scope, plan));
+    }
+    findings
+}
+
+/// What the first copy needs.
+fn reading(source: &Source, plan: &PublicationPlan) -> Vec<Finding> {
     let mut findings = Vec::new();
     let role = escape_identifier(source.user());
+    let closed: BTreeSet<&str> =
+        plan.publish.iter().filter(|table| !table.reachable).map(|t| t.schema.as_str()).collect();
     let unreadable: Vec<_> = plan.publish.iter().filter(|table| !table.readable).collect();
-    if !unreadable.is_empty() {
-        let what =
-            format!("the role {} may not read {} of the tables", source.user(), unreadable.len());
-        let grants =
+    if !closed.is_empty() || !unreadable.is_empty() {
+        let count = plan.publish.iter().filter(|t| !t.readable || !t.reachable).count();
+        let what = format!("the role {} may not read {count} of the tables", source.user());
+        let schemas = closed.into_iter().map(|schema| {
+            format!("GRANT USAGE ON SCHEMA {} TO {role};", escape_identifier(schema))
+        });
+        let tables =
             unreadable.iter().map(|table| format!("GRANT SELECT ON {} TO {role};", table.quoted()));
-        findings.push(Finding::missing(what, grants));
+        findings.push(Finding::missing(what, schemas.chain(tables)));
     }
+    let filtered: Vec<&TableFacts> = plan.publish.iter().filter(|table| table.filtered).collect();
+    if !filtered.is_empty() {
+        let what = format!(
+            "row level security hides rows from the role {}: {}",
+            source.user(),
+            names(filtered.into_iter())
+        );
+        findings.push(Finding::missing(what, [format!("ALTER ROLE {role} BYPASSRLS;")]));
+    }
+    findings
+}
+
+fn keyless(plan: &PublicationPlan) -> Vec<Finding> {
+    let mut findings = Vec::new();
     if !plan.keyless.is_empty() {
         let what = format!(
             "{} without a usable replica identity: published, every UPDATE and DELETE on them would fail",
@@ -162,12 +208,9 @@ fn rights(
                 many => format!("{many} tables are"),
             }
         );
-        let full = |table: &super::tables::TableFacts| {
-            format!(
-                "ALTER TABLE {} REPLICA IDENTITY FULL; -- {}",
-                table.quoted(),
-                table.identity.reason()
-            )
+        let full = |table: &TableFacts| {
+            let (name, why) = (table.quoted(), table.identity.reason());
+            format!("ALTER TABLE {name} REPLICA IDENTITY FULL; -- {why}")
         };
         let mut remedy: Vec<String> = plan.keyless.iter().map(full).collect();
         remedy.push(
@@ -177,27 +220,33 @@ fn rights(
         findings.push(Finding::missing(what, remedy));
     }
     if !plan.left_out.is_empty() {
-        let names: Vec<String> =
-            plan.left_out.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
-        let what =
-            format!("left out, because they have no usable replica identity: {}", names.join(", "));
+        let what = format!(
+            "left out, because they have no usable replica identity: {}",
+            names(plan.left_out.iter())
+        );
         findings.push(Finding::note(what, []));
     }
-    let foreign = plan.publish.iter().any(|table| !table.owned);
-    if foreign && !published {
-        let list: Vec<String> =
-            plan.publish.iter().map(super::tables::TableFacts::quoted).collect();
-        let what = format!(
-            "the role {} does not own all tables, so it cannot publish them",
-            source.user()
-        );
-        let create = format!(
-            "CREATE PUBLICATION {} FOR TABLE {}; -- by a superuser",
-            escape_identifier(scope.publication),
-            list.join(", ")
-        );
-        let member = format!("-- or: GRANT <owner of the tables> TO {role};");
-        findings.push(Finding::missing(what, [create, member]));
-    }
     findings
+}
+
+/// What making the publication needs.
+fn publishing(source: &Source, scope: &CheckScope<'_>, plan: &PublicationPlan) -> Vec<Finding> {
+    if plan.publish.iter().all(|table| table.owned) {
+        return Vec::new();
+    }
+    let list: Vec<String> = plan.publish.iter().map(TableFacts::quoted).collect();
+    let what =
+        format!("the role {} does not own all tables, so it cannot publish them", source.user());
+    let create = format!(
+        "CREATE PUBLICATION {} FOR TABLE {}; -- by a superuser",
+        escape_identifier(scope.publication),
+        list.join(", ")
+    );
+    let member =
+        format!("-- or: GRANT <owner of the tables> TO {};", escape_identifier(source.user()));
+    vec![Finding::missing(what, [create, member])]
+}
+
+fn names<'a>(tables: impl Iterator<Item = &'a TableFacts>) -> String {
+    tables.map(|table| format!("{}.{}", table.schema, table.name)).collect::<Vec<_>>().join(", ")
 }

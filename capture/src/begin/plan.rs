@@ -69,7 +69,19 @@ mod tests {
 
     fn table(oid: u32, name: &str, root: u32, partitioned: bool, identity: Identity) -> TableFacts {
         let (schema, name) = ("public".to_owned(), name.to_owned());
-        TableFacts { oid, schema, name, partitioned, root, identity, readable: true, owned: true }
+        let (readable, reachable, owned, filtered) = (true, true, true, false);
+        TableFacts {
+            oid,
+            schema,
+            name,
+            partitioned,
+            root,
+            identity,
+            readable,
+            reachable,
+            owned,
+            filtered,
+        }
     }
 
     fn names(tables: &[TableFacts]) -> Vec<&str> {

@@ -14,8 +14,12 @@ pub struct TableFacts {
     pub identity: Identity,
     /// The role may read it.
     pub readable: bool,
+    /// The role may use its schema.
+    pub reachable: bool,
     /// The role may alter it.
     pub owned: bool,
+    /// Row level security hides rows of it from the role.
+    pub filtered: bool,
 }
 
 /// What identifies a row of a table.
@@ -68,7 +72,9 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p',
        EXISTS (SELECT FROM pg_catalog.pg_index i
                WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate),
        pg_catalog.has_table_privilege(c.oid, 'SELECT'),
-       pg_catalog.pg_has_role(c.relowner, 'USAGE')
+       pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+       pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+       pg_catalog.row_security_active(c.oid)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
@@ -96,7 +102,9 @@ pub async fn tables(sql: &SqlSession) -> Result<Vec<TableFacts>, SqlError> {
             root: row.get(4),
             identity,
             readable: row.get(8),
-            owned: row.get(9),
+            reachable: row.get(9),
+            owned: row.get(10),
+            filtered: row.get(11),
         }
     });
     Ok(facts.collect())

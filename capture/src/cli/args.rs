@@ -1,8 +1,7 @@
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::duration;
 use crate::settings::Keyless;
 
 /// Captures one PostgreSQL master's committed changes and appends them to a relay.
@@ -99,6 +98,9 @@ pub(super) struct RunArgs {
     pub(super) master: MasterArgs,
     #[command(flatten)]
     pub(super) tables: TableArgs,
+    /// Carry ALTER TABLE and the like to the terminals (not in this version).
+    #[arg(long, hide = true)]
+    pub(super) ddl: bool,
     /// The relay, or several in the order they are tried: http://HOST:PORT.
     #[arg(long, value_name = "URL,…", value_delimiter = ',', env = "TAILWATER_RELAY")]
     pub(super) relay: Option<Vec<String>>,
@@ -106,14 +108,14 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE", env = "TAILWATER_TOKEN_FILE")]
     pub(super) token_file: Option<PathBuf>,
     /// How often a commit is made where the captured tables are quiet while WAL grows. Default: 60s.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, env = "TAILWATER_HEARTBEAT_EVERY")]
-    pub(super) heartbeat_every: Option<Duration>,
+    #[arg(long, value_name = "TIME", env = "TAILWATER_HEARTBEAT_EVERY")]
+    pub(super) heartbeat_every: Option<String>,
     /// How long master and relay may be out of reach at the start. Default: 30s.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, env = "TAILWATER_START_WITHIN")]
-    pub(super) start_within: Option<Duration>,
+    #[arg(long, value_name = "TIME", env = "TAILWATER_START_WITHIN")]
+    pub(super) start_within: Option<String>,
     /// How long making the slot may wait for transactions that are open. Default: 10m.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, env = "TAILWATER_SLOT_WITHIN")]
-    pub(super) slot_within: Option<Duration>,
+    #[arg(long, value_name = "TIME", env = "TAILWATER_SLOT_WITHIN")]
+    pub(super) slot_within: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 use std::{io::IsTerminal, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -15,7 +15,8 @@ use crate::run;
 
 /// Reads the command line, does what it says, and returns the exit code.
 pub fn run_cli() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = without_empty_variables(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     log_to_stderr(cli.log_format);
     // Fails only where one is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -34,6 +35,16 @@ pub fn run_cli() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// A variable that is set to nothing counts as not set, as compose files and units leave them.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| {
+        arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| if is_empty(&arg) { arg.env(None::<&str>) } else { arg })
+        .mut_subcommands(without_empty_variables)
 }
 
 async fn dispatch(command: Command) -> Result<(), Failure> {

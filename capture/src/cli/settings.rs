@@ -27,6 +27,11 @@ fn wrong(error: impl std::fmt::Display) -> Failure {
     Failure::usage(error.to_string())
 }
 
+/// The flag (or its variable), else the file's key. What is set to nothing counts as not set.
+fn given(flag: Option<String>, key: Option<String>) -> Option<String> {
+    flag.filter(|text| !text.is_empty()).or(key.filter(|text| !text.is_empty()))
+}
+
 /// What all commands need.
 pub(super) struct Common {
     pub(super) source: Source,
@@ -36,13 +41,13 @@ pub(super) struct Common {
 }
 
 pub(super) fn common(args: MasterArgs, config: &mut Config) -> Result<Common, Failure> {
-    let url = args.source.or_else(|| config.source.take()).ok_or_else(|| {
+    let url = given(args.source, config.source.take()).ok_or_else(|| {
         Failure::usage("no master is named: give --source postgres://USER@HOST:PORT/DATABASE, or TAILWATER_SOURCE")
     })?;
     let source = Source::from_url(&url).map_err(wrong)?;
-    let name = args.name.or_else(|| config.name.take());
+    let name = given(args.name, config.name.take());
     let name = name.map(|name| SourceName::new(&name)).transpose().map_err(wrong)?;
-    let slot = args.slot.or_else(|| config.slot.take());
+    let slot = given(args.slot, config.slot.take());
     if let Some(slot) = &slot {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
         if !(1..=LONGEST_NAME).contains(&slot.len()) || !slot.bytes().all(plain) {
@@ -52,8 +57,8 @@ pub(super) fn common(args: MasterArgs, config: &mut Config) -> Result<Common, Fa
             return Err(Failure::usage(text));
         }
     }
-    let publication = args.publication.or_else(|| config.publication.take());
-    if publication.as_ref().is_some_and(|name| name.is_empty() || name.len() > LONGEST_NAME) {
+    let publication = given(args.publication, config.publication.take());
+    if publication.as_ref().is_some_and(|name| name.len() > LONGEST_NAME) {
         return Err(Failure::usage("a publication's name has 1 to 63 bytes"));
     }
     Ok(Common { source, name, slot, publication })
@@ -63,7 +68,8 @@ pub(super) fn tables(
     args: TableArgs,
     config: &mut Config,
 ) -> Result<(TablePatterns, Keyless), Failure> {
-    let patterns = args.tables.or_else(|| config.tables.take().map(|tables| tables.list()));
+    let patterns = args.tables.filter(|tables| tables.iter().any(|table| !table.is_empty()));
+    let patterns = patterns.or_else(|| config.tables.take().map(|tables| tables.list()));
     let patterns = patterns.unwrap_or_default().into_iter().filter(|pattern| !pattern.is_empty());
     let patterns = TablePatterns::new(patterns.collect()).map_err(wrong)?;
     let keyless = args.keyless.or(config.keyless).map(Keyless::from).unwrap_or_default();
@@ -77,7 +83,8 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
     let name = name
         .ok_or_else(|| Failure::usage("the source has no name: give --name, e.g. --name orders"))?;
     let (tables, keyless) = tables(args.tables, &mut config)?;
-    let relays = args.relay.or_else(|| config.relay.take().map(|relay| relay.list()));
+    let relays = args.relay.filter(|urls| urls.iter().any(|url| !url.is_empty()));
+    let relays = relays.or_else(|| config.relay.take().map(|relay| relay.list()));
     let relays: Vec<RelayAddress> = relays
         .unwrap_or_default()
         .iter()
@@ -88,18 +95,26 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
     if relays.is_empty() {
         return Err(Failure::usage("no relay is named: give --relay http://HOST:PORT"));
     }
-    let time = |flag: Option<Duration>, key: Option<String>, default: Duration| match (flag, key) {
-        (Some(flag), _) => Ok(flag),
-        (None, Some(key)) => duration::parse(&key).map_err(Failure::usage),
-        (None, None) => Ok(default),
+    let time = |flag: Option<String>, key: Option<String>, default: Duration| {
+        let text = given(flag, key);
+        text.map_or(Ok(default), |text| duration::parse(&text).map_err(Failure::usage))
     };
+    if args.ddl {
+        return Err(Failure::usage(
+            "--ddl is not in this version: leave it out; new tables are captured, changes of tables are not carried",
+        ));
+    }
     Ok(Settings {
         slot: slot.unwrap_or_else(|| object_name(&name)),
         publication: publication.unwrap_or_else(|| object_name(&name)),
         source,
         name,
         relays,
-        token: token(args.token_file.or_else(|| config.token_file.take()))?,
+        token: token(
+            args.token_file
+                .filter(|file| !file.as_os_str().is_empty())
+                .or_else(|| config.token_file.take()),
+        )?,
         tables,
         keyless,
         heartbeat_every: time(

@@ -79,6 +79,7 @@ async fn keep_going(context: &Context<'_>) -> Result<(), RunError> {
             _ if !started && began.elapsed() >= within => {
                 return Err(RunError::NotInTime { within, source: Box::new(error) });
             }
+            _ if matches!(error, RunError::Moved { .. }) => tracing::warn!("{error}"),
             _ => said.say(explain::chain(&error)),
         }
         context.board.state(wire::CaptureState::Starting, Some(explain::chain(&error)));
