@@ -8,6 +8,7 @@ use super::{
     finding::Finding,
     plan::{PublicationPlan, plan},
     publication::publication,
+    published::published,
     tables::{TableFacts, tables},
 };
 use crate::{
@@ -57,9 +58,34 @@ pub async fn check(
             findings.push(Finding::note(what, []));
         }
     }
+    if exists.is_some_and(|exists| !exists.ours) {
+        findings.extend(parts_left_out(sql, scope).await?);
+    }
     if plan.publish.is_empty() {
         let what = format!("no table matches {}: nothing will be captured", scope.tables);
         findings.push(Finding::note(what, []));
+    }
+    Ok(findings)
+}
+
+/// Row filters and column lists of a publication that the user made.
+async fn parts_left_out(
+    sql: &SqlSession,
+    scope: &CheckScope<'_>,
+) -> Result<Vec<Finding>, SqlError> {
+    let mut findings = Vec::new();
+    for table in published(&**sql, scope.publication).await? {
+        let name = format!("{}.{}", table.schema, table.name);
+        if let Some(filter) = table.row_filter {
+            let what =
+                format!("the publication carries only rows of {name} for which {filter} holds");
+            findings.push(Finding::note(what, []));
+        }
+        if !table.unpublished.is_empty() {
+            let columns = table.unpublished.join(", ");
+            let what = format!("the publication leaves out columns of {name}: {columns}");
+            findings.push(Finding::note(what, []));
+        }
     }
     Ok(findings)
 }

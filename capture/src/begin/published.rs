@@ -13,6 +13,8 @@ pub struct PublishedTable {
     pub partitioned: bool,
     /// The published columns in order, generated ones left out.
     pub columns: Vec<String>,
+    /// Columns that a column list leaves out.
+    pub unpublished: Vec<String>,
     /// Only rows for which this holds are carried.
     pub row_filter: Option<String>,
     /// The planner's guess of its rows; 0 where there is none.
@@ -51,15 +53,16 @@ pub async fn published(
         let listed: Listed =
             serde_json::from_str(row.get(4)).unwrap_or(Listed { attnames: None, rowfilter: None });
         let mut columns: Vec<String> = row.get(5);
-        if let Some(listed) = listed.attnames {
-            columns.retain(|column| listed.contains(column));
-        }
+        let is_listed =
+            |column: &String| listed.attnames.as_ref().is_none_or(|l| l.contains(column));
+        let unpublished = columns.extract_if(.., |column| !is_listed(column)).collect();
         PublishedTable {
             oid: row.get(0),
             schema: row.get(1),
             name: row.get(2),
             partitioned: row.get(3),
             columns,
+            unpublished,
             row_filter: listed.rowfilter,
             rows_guess: row
                 .get::<_, f64>(6)

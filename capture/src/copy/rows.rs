@@ -103,6 +103,7 @@ mod tests {
             name: "a \"b".into(),
             partitioned: false,
             columns: vec!["id".into(), "V".into()],
+            unpublished: Vec::new(),
             row_filter: None,
             rows_guess: 0,
         };
