@@ -184,6 +184,16 @@ impl Sources {
         })
     }
 
+    /// Opens sources again that could not be opened because the disk was full. Blocks.
+    pub(crate) fn retry(&self) {
+        let _one = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, opened) in self.all() {
+            if opened.is_err_and(|error| matches!(*error, StoreError::Full { .. })) {
+                self.open_source(&name);
+            }
+        }
+    }
+
     /// Writes terminals' records down. Blocks.
     pub(crate) fn save(&self) {
         for (name, opened) in self.all() {

@@ -9,13 +9,13 @@
 //! ```
 
 mod catalog;
+mod closed;
 mod damage;
 mod engine;
 mod engines;
 mod error;
 mod evidence;
 mod head;
-mod huge;
 mod objects;
 mod orphans;
 mod random;

@@ -36,14 +36,4 @@ pub(crate) trait Objects: Send + Sync + std::fmt::Debug {
 
     /// Bytes of all objects.
     fn disk_bytes(&self) -> u64;
-
-    /// A small object at once.
-    fn put(&self, name: Hash, bytes: &[u8]) -> Result<(), StoreError> {
-        if self.len(name)? == Some(bytes.len() as u64) {
-            return Ok(());
-        }
-        let mut spool = self.spool()?;
-        spool.write_all(bytes).map_err(|source| StoreError::io("objects", source))?;
-        spool.keep(name)
-    }
 }

@@ -3,8 +3,8 @@
 
 use super::{
     catalog::{Catalog, Changes, Upload, UploadKind},
+    closed::references,
     error::StoreError,
-    huge::references,
     objects::Objects,
     standing::Standing,
     tail::Tail,

@@ -30,3 +30,11 @@ impl Default for LogSettings {
         }
     }
 }
+
+impl LogSettings {
+    /// A slice larger than this (bytes, as it comes) is not kept in the tail, where it would take
+    /// memory: it becomes a closed range at once. An eighth of the tail: 4 MiB by default.
+    pub(super) fn inline_bytes(&self) -> u64 {
+        self.tail_bytes / 8
+    }
+}

@@ -23,7 +23,7 @@ pub(super) struct Shared {
 }
 
 /// What answers under way may hold of the ring's slices, beyond the ring's own bound.
-const PINNED_KIB: usize = 32 << 10;
+const PINNED_KIB: usize = 16 << 10;
 
 impl Shared {
     pub(super) fn new(

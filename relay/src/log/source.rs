@@ -23,7 +23,7 @@ use super::{
     objects::Objects,
     orphans::drop_orphans,
     random::random_bytes,
-    read::{Planned, Pull, ReadError, commit_after, plan},
+    read::{Planned, Pull, ReadError, commit_after, plan, plan_in_memory},
     recover::recover,
     refusal::Refusal,
     seal::Sealer,
@@ -164,6 +164,11 @@ impl Log {
     /// Plans the answer to a pull. Blocks for reads of headers.
     pub(crate) fn plan(&self, pull: &Pull) -> Result<Planned, ReadError> {
         plan(&self.shared, pull)
+    }
+
+    /// Plans the answer to a pull as far as no disk is needed; none where it is.
+    pub(crate) fn plan_in_memory(&self, pull: &Pull) -> Result<Option<Planned>, ReadError> {
+        plan_in_memory(&self.shared, pull)
     }
 
     /// When the oldest commit behind `position` was made (µs since 1970); none where there is none.

@@ -1,35 +1,64 @@
 //! The live end of the log: slices that are not in closed ranges yet.
 
-use bytes::{Bytes, BytesMut};
-use wire::{Lsn, Slice, SliceHeader};
+use bytes::Bytes;
+use wire::{Lsn, PartObject, Slice, SliceHeader};
 
-use super::error::StoreError;
+use super::{error::StoreError, range::ClosedRange};
 
-/// A slice's header, and what is needed to read the rest piece by piece.
-#[derive(Clone, Debug)]
-pub(super) struct StoredHeader {
-    /// What the slice says of itself.
-    pub header: SliceHeader,
-    /// Where its first payload begins.
-    pub payload_at: u64,
-    /// Bytes of the slice in all.
-    pub len: u64,
+/// What the tail holds of a range of the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Item<'a> {
+    /// A slice, whole.
+    Slice(&'a Slice),
+    /// A closed range: its payloads are objects already.
+    Range(&'a ClosedRange),
 }
 
-/// Keeps the newest slices, in order, in an engine of its own. One writer, many readers.
+impl Item<'_> {
+    /// What it says of itself.
+    pub(super) fn header(&self) -> &SliceHeader {
+        match self {
+            Self::Slice(slice) => slice.header(),
+            Self::Range(range) => &range.header,
+        }
+    }
+}
+
+/// An item's header, and what is needed to read the rest piece by piece.
+#[derive(Clone, Debug)]
+pub(super) struct StoredHeader {
+    /// What the item says of itself.
+    pub(super) header: SliceHeader,
+    /// The objects of a closed range, in the order of the header's channels; none for a slice.
+    pub(super) objects: Option<Vec<PartObject>>,
+    /// Where a slice's first payload begins.
+    pub(super) payload_at: u64,
+    /// Bytes of the item in all.
+    pub(super) len: u64,
+}
+
+impl StoredHeader {
+    /// The item as a closed range, where it is one.
+    pub(super) fn into_range(self) -> Option<ClosedRange> {
+        let Self { header, objects, .. } = self;
+        objects.map(|objects| ClosedRange { header, objects })
+    }
+}
+
+/// Keeps the newest items, in order, in an engine of its own. One writer, many readers.
 pub(super) trait Tail: Send + Sync + std::fmt::Debug {
-    /// Adds a slice behind the newest; on disk once [`Tail::sync`] has returned. `replaces` names
+    /// Adds an item behind the newest; on disk once [`Tail::sync`] has returned. `replaces` names
     /// the end of a progress slice whose place it takes.
-    fn append(&self, slice: &Slice, replaces: Option<Lsn>) -> Result<(), StoreError>;
+    fn append(&self, item: Item<'_>, replaces: Option<Lsn>) -> Result<(), StoreError>;
 
     /// Waits until all that was added is on disk (survives a power cut).
     fn sync(&self) -> Result<(), StoreError>;
 
-    /// The header of the slice that holds what comes right after `position`: the first whose
+    /// The header of the item that holds what comes right after `position`: the first whose
     /// `through` is greater.
     fn header(&self, position: Lsn) -> Result<Option<StoredHeader>, StoreError>;
 
-    /// At most `max` bytes, from `offset`, of the slice that ends at `through`; at least one byte.
+    /// At most `max` bytes, from `offset`, of the item that ends at `through`; at least one byte.
     fn piece(&self, through: Lsn, offset: u64, max: usize) -> Result<Bytes, StoreError>;
 
     /// Up to where slices should be sealed, so that the room they take can be used again.
@@ -48,17 +77,4 @@ pub(super) trait Tail: Send + Sync + std::fmt::Debug {
 
     /// Bytes on disk.
     fn disk_bytes(&self) -> u64;
-
-    /// The whole slice that holds what comes right after `position`.
-    fn slice(&self, position: Lsn) -> Result<Option<Slice>, StoreError> {
-        let Some(stored) = self.header(position)? else { return Ok(None) };
-        let through = stored.header.through;
-        let mut bytes = BytesMut::with_capacity(usize::try_from(stored.len).unwrap_or(0));
-        while (bytes.len() as u64) < stored.len {
-            bytes.extend_from_slice(&self.piece(through, bytes.len() as u64, usize::MAX)?);
-        }
-        Slice::decode(bytes.freeze())
-            .map(Some)
-            .map_err(|error| StoreError::corrupt("slice", Some(stored.header.after), error))
-    }
 }

@@ -4,7 +4,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wire::SourceName;
 
-use super::{problem::Refused, settings::ServerSettings, verified::Verified};
+use super::{metrics::recorder, problem::Refused, settings::ServerSettings, verified::Verified};
 use crate::{
     access::{TokenError, Tokens},
     fleet::{Clock, Moment},
@@ -24,7 +24,7 @@ pub enum OpenError {
 }
 
 /// KiB of slices in uploads under way, all together.
-const UPLOAD_KIB: usize = 96 << 10;
+const UPLOAD_KIB: usize = 72 << 10;
 /// Objects that are checked at once, each a chunk at a time.
 const CHECKS: usize = 2;
 
@@ -37,6 +37,8 @@ pub struct App {
     pub(super) clock: Clock,
     /// Cancelled when the relay stops: whoever waits wakes up.
     pub(super) stopping: CancellationToken,
+    /// Free places for connections.
+    pub(super) connections: Arc<Semaphore>,
     pub(super) uploads: Arc<Semaphore>,
     pub(super) checks: Arc<Semaphore>,
     pub(super) verified: Verified,
@@ -46,9 +48,11 @@ impl App {
     /// Opens the data directory. Blocks.
     pub fn open(data_dir: &Path, settings: ServerSettings) -> Result<Self, OpenError> {
         let clock = Clock::start();
+        let _ = recorder();
         Ok(Self {
             sources: Sources::open(data_dir, settings.log.clone(), settings.fleet, clock)?,
             tokens: Tokens::open(data_dir)?.required(settings.tokens_required),
+            connections: Arc::new(Semaphore::new(settings.max_connections)),
             settings,
             clock,
             stopping: CancellationToken::new(),
@@ -56,6 +60,11 @@ impl App {
             checks: Arc::new(Semaphore::new(CHECKS)),
             verified: Verified::default(),
         })
+    }
+
+    /// Connections that are open.
+    pub(super) fn open_connections(&self) -> usize {
+        self.settings.max_connections.saturating_sub(self.connections.available_permits())
     }
 
     /// The source of that name.
@@ -79,9 +88,15 @@ pub(super) fn unix_seconds(now: Moment) -> u64 {
     u64::try_from(now.wall.as_second()).unwrap_or(0)
 }
 
+/// Threads that may block at once: a thousand polls that wake together must not become a thousand
+/// threads, each with memory of its own.
+static BLOCKING: Semaphore = Semaphore::const_new(24);
+
 /// Work that blocks, off the runtime's threads.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refused> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Refused::internal(error.to_string()))
+    let failed = |error: &dyn std::error::Error| Refused::internal(error.to_string());
+    let _place = BLOCKING.acquire().await.map_err(|error| failed(&error))?;
+    tokio::task::spawn_blocking(work).await.map_err(|error| failed(&error))
 }

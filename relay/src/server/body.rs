@@ -65,8 +65,9 @@ pub(super) async fn read_whole(
     let mut pieces = Pieces::new(body, most, app.settings.body_timeout);
     let Some(first) = pieces.next().await? else { return Ok((Bytes::new(), permit)) };
     let Some(second) = pieces.next().await? else { return Ok((first, permit)) };
-    // Memory grows with what comes, not with what is claimed.
-    let mut whole = Vec::with_capacity(first.len() + second.len());
+    // What is claimed is within the permit; untouched pages of it take no memory.
+    let room = claimed.and_then(|claimed| usize::try_from(claimed).ok()).unwrap_or(0);
+    let mut whole = Vec::with_capacity(room.max(first.len() + second.len()));
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&second);
     while let Some(piece) = pieces.next().await? {

@@ -11,6 +11,8 @@ mod app;
 mod body;
 mod deliver;
 mod ingest;
+mod metrics;
+mod openapi;
 mod ops;
 mod params;
 mod problem;

@@ -5,6 +5,7 @@ use axum::{
 use hyper::{StatusCode, header};
 use wire::{Lsn, PROBLEM_TYPE, Problem, ProblemKind, SourceName};
 
+use super::metrics::refused;
 use crate::{
     access::Denied,
     log::{ReadError, Refusal, StoreError},
@@ -39,6 +40,7 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
+        refused(self.0.kind);
         let status =
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut answer = Response::new(Body::from(serde_json::to_vec(&self.0).unwrap_or_default()));

@@ -5,7 +5,7 @@ use axum::{
     routing::{delete, get, post},
 };
 
-use super::{app::App, deliver, ingest, ops, problem::Refused};
+use super::{app::App, deliver, ingest, openapi, ops, problem::Refused};
 
 /// Every path of the interface.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -20,6 +20,9 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/v1/{source}/lag", get(ops::lag))
         .route("/v1/{source}/terminals/{name}", delete(ops::forget))
         .route("/v1/sources", get(ops::sources))
+        .route("/", get(ops::page))
+        .route("/metrics", get(ops::metrics))
+        .route("/openapi.json", get(openapi::answer))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .fallback(nothing_here)

@@ -5,13 +5,10 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{app::App, router::router, settings::ServerSettings, timed::Timed};
+use super::{app::App, metrics::recorder, router::router, settings::ServerSettings, timed::Timed};
 
 /// What one connection may keep of what it sends or receives, bytes.
 const CONNECTION_BUFFER: usize = 64 << 10;
@@ -27,13 +24,12 @@ pub async fn serve(
     app: Arc<App>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let connections = Arc::new(Semaphore::new(app.settings.max_connections));
     let graceful = GracefulShutdown::new();
     let service = TowerToHyperService::new(router(app.clone()));
     let saving = tokio::spawn(save_now_and_then(app.clone(), shutdown.clone()));
     loop {
         let permit = tokio::select! {
-            permit = connections.clone().acquire_owned() => permit.map_err(io::Error::other)?,
+            permit = app.connections.clone().acquire_owned() => permit.map_err(io::Error::other)?,
             () = shutdown.cancelled() => break,
         };
         let stream = tokio::select! {
@@ -99,6 +95,13 @@ async fn save_now_and_then(app: Arc<App>, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
         }
         let app = app.clone();
-        let _ = tokio::task::spawn_blocking(move || app.sources.save()).await;
+        let saving = tokio::task::spawn_blocking(move || {
+            app.sources.retry();
+            app.sources.save();
+        });
+        let _ = saving.await;
+        if let Some(recorder) = recorder() {
+            recorder.run_upkeep();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! How a value of the tail looks: a piece of a slice, labelled so that damage shows.
 //!
 //! ```text
-//! value := "TWTL" ‖ version u8 ‖ source u64 ‖ after u64 ‖ through u64 ‖ chunk u32 ‖ slice length u64
+//! value := "TWTL" ‖ version u8 ‖ kind u8 ‖ source u64 ‖ after u64 ‖ through u64 ‖ chunk u32 ‖ slice length u64
 //!          ‖ crc32c u32 (of all before and of the piece) ‖ piece
 //! ```
 
@@ -10,15 +10,25 @@ use wire::{Lsn, SourceName};
 
 const MAGIC: [u8; 4] = *b"TWTL";
 const VERSION: u8 = 1;
-const HEADER_LEN: usize = 45;
+const HEADER_LEN: usize = 46;
 /// The engine leaks larger values as files of their own.
 pub(super) const MAX_VALUE: usize = 64 << 10;
 /// Bytes of a slice in one value.
 pub(super) const PIECE: usize = MAX_VALUE - HEADER_LEN;
 
+/// What an item of the tail is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A slice, whole.
+    Slice,
+    /// A closed range, whose payloads are objects.
+    Range,
+}
+
 /// What a value says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Label {
+    pub(super) kind: Kind,
     pub(super) source: u64,
     pub(super) after: Lsn,
     pub(super) through: Lsn,
@@ -53,6 +63,10 @@ pub(super) fn encode(label: &Label, piece: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER_LEN + piece.len());
     out.extend_from_slice(&MAGIC);
     out.push(VERSION);
+    out.push(match label.kind {
+        Kind::Slice => b'S',
+        Kind::Range => b'R',
+    });
     out.extend_from_slice(&label.source.to_be_bytes());
     out.extend_from_slice(&label.after.get().to_be_bytes());
     out.extend_from_slice(&label.through.get().to_be_bytes());
@@ -77,11 +91,17 @@ pub(super) fn decode(value: &Bytes) -> Result<(Label, Bytes), String> {
     }
     let (magic, rest) = covered.split_at_checked(4).ok_or_else(short)?;
     let mut fields = Fields(rest);
-    let version = fields.number(1);
+    let (version, kind) = (fields.number(1), fields.number(1));
+    let kind = match u8::try_from(kind) {
+        Ok(b'S') => Kind::Slice,
+        Ok(b'R') => Kind::Range,
+        _ => return Err(format!("a value of another kind ({kind})")),
+    };
     if magic != MAGIC || version != u64::from(VERSION) {
-        return Err(format!("a value of another kind or version ({version})"));
+        return Err(format!("a value of another version ({version})"));
     }
     let label = Label {
+        kind,
         source: fields.number(8),
         after: Lsn::new(fields.number(8)),
         through: Lsn::new(fields.number(8)),
@@ -107,7 +127,14 @@ mod tests {
     use super::*;
 
     fn label() -> Label {
-        Label { source: 7, after: Lsn::new(1), through: Lsn::new(u64::MAX), chunk: 3, len: 1 << 40 }
+        Label {
+            kind: Kind::Range,
+            source: 7,
+            after: Lsn::new(1),
+            through: Lsn::new(u64::MAX),
+            chunk: 3,
+            len: 1 << 40,
+        }
     }
 
     #[test]

@@ -34,10 +34,14 @@ impl FileObjects {
         let io = |source| StoreError::io(folder, source);
         let unfinished = folder.join("tmp");
         if unfinished.exists() {
-            fs::remove_dir_all(&unfinished).map_err(io)?;
+            // Emptied and not made anew: there may be no room for a folder.
+            for entry in fs::read_dir(&unfinished).map_err(io)? {
+                fs::remove_file(entry.map_err(io)?.path()).map_err(io)?;
+            }
+        } else {
+            fs::create_dir_all(&unfinished).map_err(io)?;
+            sync_folder(folder)?;
         }
-        fs::create_dir_all(&unfinished).map_err(io)?;
-        sync_folder(folder)?;
         let bytes = Arc::new(AtomicU64::new(size_of_all(folder).map_err(io)?));
         Ok(Self { folder: folder.to_owned(), bytes })
     }

@@ -12,12 +12,13 @@ use bytes::{Bytes, BytesMut};
 use wire::{Lsn, Slice, SourceName};
 
 use super::{
-    chunk::{self, Label, PIECE, key, parse_key},
+    chunk::{self, Kind, Label, PIECE, key, parse_key},
     database::{Batch, Database, check_room, sync_folder},
 };
 use crate::log::{
     error::StoreError,
-    tail::{StoredHeader, Tail},
+    range::ClosedRange,
+    tail::{Item, StoredHeader, Tail},
 };
 
 /// What an entry costs beside its bytes.
@@ -144,7 +145,11 @@ impl SledTail {
             StoreError::corrupt("slice", Some(after), advice)
         };
         let (label, piece) = chunk::decode(value).map_err(|detail| corrupt(through, detail))?;
-        if (label.source, label.through, label.chunk) != (self.source, through, place) {
+        if label.source != self.source {
+            let detail = "it is of another source: was the folder renamed? Give it its name back";
+            return Err(StoreError::corrupt("slice", Some(label.after), detail));
+        }
+        if (label.through, label.chunk) != (through, place) {
             return Err(corrupt(label.after, "a value stands under another's key".to_owned()));
         }
         Ok((label, piece))
@@ -180,38 +185,74 @@ fn behind(position: Lsn) -> Option<[u8; 12]> {
     position.get().checked_add(1).map(|next| key(Lsn::new(next), 0))
 }
 
+/// The first piece comes last: an item is there when its first piece is.
+fn write_pieces(
+    database: &Database,
+    label: Label,
+    bytes: &[u8],
+    replaces: Option<Lsn>,
+) -> Result<(), StoreError> {
+    let through = label.through;
+    let (first, rest) = bytes.split_at_checked(PIECE).unwrap_or((bytes, &[]));
+    let mut batch = Batch::default();
+    let mut batched = 0;
+    for (chunk, piece) in (1_u32..).zip(rest.chunks(PIECE)) {
+        batch.put(&key(through, chunk), chunk::encode(&Label { chunk, ..label }, piece));
+        batched += piece.len();
+        if batched >= BATCH_BYTES {
+            database.apply(std::mem::take(&mut batch))?;
+            batched = 0;
+        }
+    }
+    batch.put(&key(through, 0), chunk::encode(&label, first));
+    if let Some(replaced) = replaces {
+        batch.remove(&key(replaced, 0));
+    }
+    database.apply(batch)
+}
+
+/// The header at the front of an item; none where more of it is needed.
+fn parse(label: &Label, front: &[u8], whole: bool) -> Result<Option<StoredHeader>, String> {
+    let len = label.len;
+    match label.kind {
+        Kind::Slice => {
+            let (header, at) = Slice::header_of(front).map_err(|error| error.to_string())?;
+            Ok(Some(StoredHeader { header, objects: None, payload_at: at as u64, len }))
+        }
+        Kind::Range if whole => {
+            let ClosedRange { header, objects } = ClosedRange::decode(front)?;
+            Ok(Some(StoredHeader { header, objects: Some(objects), payload_at: len, len }))
+        }
+        Kind::Range => Ok(None),
+    }
+}
+
 impl Tail for SledTail {
-    fn append(&self, slice: &Slice, replaces: Option<Lsn>) -> Result<(), StoreError> {
+    fn append(&self, item: Item<'_>, replaces: Option<Lsn>) -> Result<(), StoreError> {
         let mut databases = self.write();
         if replaces.is_none() || databases.is_empty() {
             self.rotate_if_full(&mut databases)?;
         }
         let Some(newest) = databases.back_mut() else { return Ok(()) };
-        let (after, through) = (slice.header().after, slice.header().through);
-        let bytes = slice.bytes();
-        let label =
-            |chunk| Label { source: self.source, after, through, chunk, len: bytes.len() as u64 };
-        // The first piece comes last: a slice is there when its first piece is.
-        let mut batch = Batch::default();
-        let mut batched = 0;
-        for (place, piece) in (1_u32..).zip(bytes.get(PIECE..).unwrap_or_default().chunks(PIECE)) {
-            batch.put(&key(through, place), chunk::encode(&label(place), piece));
-            batched += piece.len();
-            if batched >= BATCH_BYTES {
-                newest.database.apply(std::mem::take(&mut batch))?;
-                batched = 0;
-            }
-        }
-        let first = bytes.get(..PIECE.min(bytes.len())).unwrap_or_default();
-        batch.put(&key(through, 0), chunk::encode(&label(0), first));
-        if let Some(replaced) = replaces.filter(|_| newest.through == replaces) {
-            batch.remove(&key(replaced, 0));
-        } else {
+        let (kind, bytes) = match item {
+            Item::Slice(slice) => (Kind::Slice, slice.bytes().clone()),
+            Item::Range(range) => (Kind::Range, range.encode().into()),
+        };
+        let label = Label {
+            kind,
+            source: self.source,
+            after: item.header().after,
+            through: item.header().through,
+            chunk: 0,
+            len: bytes.len() as u64,
+        };
+        let replaces = replaces.filter(|_| newest.through == replaces);
+        write_pieces(&newest.database, label, &bytes, replaces)?;
+        if replaces.is_none() {
             let pieces = (bytes.len() / PIECE) as u64 + 1;
             newest.bytes += bytes.len() as u64 + pieces * ENTRY_BYTES;
         }
-        newest.database.apply(batch)?;
-        newest.through = Some(through);
+        newest.through = Some(label.through);
         Ok(())
     }
 
@@ -231,15 +272,13 @@ impl Tail for SledTail {
         let (through, place) = parse_key(&found).filter(|(_, p)| *p == 0).ok_or_else(torn)?;
         let (label, front) = self.labelled(&value, through, place)?;
         let mut front = BytesMut::from(front.as_ref());
-        let damaged = |error| StoreError::corrupt("slice", Some(label.after), error);
+        let damaged = |error: String| StoreError::corrupt("slice", Some(label.after), error);
         for place in 1.. {
-            match Slice::header_of(&front) {
-                Ok((header, payload_at)) => {
-                    let payload_at = payload_at as u64;
-                    return Ok(Some(StoredHeader { header, payload_at, len: label.len }));
-                }
-                Err(error) if front.len() as u64 >= label.len => return Err(damaged(error)),
-                Err(_) => {
+            let whole = front.len() as u64 >= label.len;
+            match parse(&label, &front, whole) {
+                Ok(Some(stored)) => return Ok(Some(stored)),
+                Err(error) if whole => return Err(damaged(error)),
+                _ => {
                     let value = database.get(&key(through, place))?.ok_or_else(torn)?;
                     front.extend_from_slice(&self.labelled(&value, through, place)?.1);
                 }

@@ -10,6 +10,6 @@ mod stream;
 pub(crate) use channels::Channels;
 pub(crate) use error::ReadError;
 pub(super) use history::commit_after;
-pub(super) use plan::plan;
 pub(crate) use plan::{Planned, Pull};
+pub(super) use plan::{plan, plan_in_memory};
 pub(crate) use stream::SliceReader;

@@ -12,8 +12,8 @@ use super::{
     stream::SliceReader,
 };
 use crate::log::{
-    error::StoreError, huge::as_range, range::ClosedRange, recover::verify, shared::Shared,
-    standing::Standing,
+    error::StoreError, range::ClosedRange, recover::verify, shared::Shared, standing::Standing,
+    tail::StoredHeader,
 };
 
 /// Ranges in one manifest.
@@ -59,21 +59,15 @@ pub(crate) enum Planned {
 
 /// Plans the answer to a pull.
 pub(in crate::log) fn plan(shared: &Arc<Shared>, pull: &Pull) -> Result<Planned, ReadError> {
+    if let Some(planned) = plan_in_memory(shared, pull)? {
+        return Ok(planned);
+    }
     let standing = shared.standing.borrow().clone();
     let head = check_position(&standing, pull.after)?;
-    if pull.after == head {
-        return Ok(Planned::Nothing);
-    }
     let mut row = Row::new(pull.after);
-    from_ring(shared, pull, head, &mut row)?;
-    if row.is_empty() {
-        from_tail(shared, pull, head, &mut row)?;
-    }
+    from_tail(shared, pull, head, &mut row)?;
     if !row.is_empty() {
-        let has_changes = row.finish();
-        let through = row.through;
-        let reader = SliceReader::new(shared.clone(), pull.channels.clone(), &standing, row);
-        return Ok(Planned::Slices { through, has_changes, reader });
+        return Ok(slices(shared, pull, &standing, row));
     }
     let ranges = closed_ranges(shared, pull, head)?;
     match ranges.last() {
@@ -83,6 +77,28 @@ pub(in crate::log) fn plan(shared: &Arc<Shared>, pull: &Pull) -> Result<Planned,
             Err(StoreError::corrupt("gap in the log", Some(pull.after), detail).into())
         }
     }
+}
+
+/// Plans the answer from the ring; none where it does not reach back that far.
+pub(in crate::log) fn plan_in_memory(
+    shared: &Arc<Shared>,
+    pull: &Pull,
+) -> Result<Option<Planned>, ReadError> {
+    let standing = shared.standing.borrow().clone();
+    let head = check_position(&standing, pull.after)?;
+    if pull.after == head {
+        return Ok(Some(Planned::Nothing));
+    }
+    let mut row = Row::new(pull.after);
+    from_ring(shared, pull, head, &mut row)?;
+    Ok((!row.is_empty()).then(|| slices(shared, pull, &standing, row)))
+}
+
+fn slices(shared: &Arc<Shared>, pull: &Pull, standing: &Standing, mut row: Row) -> Planned {
+    let has_changes = row.finish();
+    let through = row.through;
+    let reader = SliceReader::new(shared.clone(), pull.channels.clone(), standing, row);
+    Planned::Slices { through, has_changes, reader }
 }
 
 fn check_position(standing: &Standing, after: Lsn) -> Result<Lsn, ReadError> {
@@ -121,7 +137,7 @@ fn from_ring(shared: &Shared, pull: &Pull, head: Lsn, row: &mut Row) -> Result<(
             break;
         }
         check_history(pull, header)?;
-        let place = || Place::Ring(slice.clone());
+        let place = Some(Place::Ring(slice.clone()));
         if row.offer(header, &pull.channels, pull.limit_bytes, place) == Next::Enough {
             break;
         }
@@ -149,7 +165,8 @@ fn from_tail(shared: &Shared, pull: &Pull, head: Lsn, row: &mut Row) -> Result<(
             break;
         }
         check_history(pull, header)?;
-        let place = || Place::Tail(header.after);
+        let is_slice = stored.objects.is_none();
+        let place = is_slice.then_some(Place::Tail(header.after));
         let before = row.through;
         let next = row.offer(header, &pull.channels, pull.limit_bytes, place);
         if row.through == before {
@@ -170,7 +187,7 @@ fn from_tail(shared: &Shared, pull: &Pull, head: Lsn, row: &mut Row) -> Result<(
     Ok(())
 }
 
-/// Closed ranges from the position on: sealed ones, and slices of the tail that name part objects.
+/// Closed ranges from the position on: sealed ones, and those that the tail holds.
 fn closed_ranges(shared: &Shared, pull: &Pull, head: Lsn) -> Result<Vec<ClosedRange>, ReadError> {
     let mut ranges: Vec<ClosedRange> = Vec::new();
     let mut position = pull.after;
@@ -178,7 +195,7 @@ fn closed_ranges(shared: &Shared, pull: &Pull, head: Lsn) -> Result<Vec<ClosedRa
     while position < head && ranges.len() < MOST_RANGES {
         let found = match shared.catalog.range(position).map_err(|error| error.at(position))? {
             Some(range) => Some(range),
-            None => huge_range(shared, position, head)?,
+            None => range_in_tail(shared, position, head)?,
         };
         let Some(range) = found else { break };
         check_history(pull, &range.header)?;
@@ -192,14 +209,14 @@ fn closed_ranges(shared: &Shared, pull: &Pull, head: Lsn) -> Result<Vec<ClosedRa
     Ok(ranges)
 }
 
-fn huge_range(shared: &Shared, position: Lsn, head: Lsn) -> Result<Option<ClosedRange>, ReadError> {
-    let Some(stored) = shared.tail.header(position)? else { return Ok(None) };
-    let header = &stored.header;
-    if header.after > position || header.through > head || !header.is_huge() {
-        return Ok(None);
-    }
-    let Some(slice) = shared.tail.slice(position)? else { return Ok(None) };
-    Ok(Some(as_range(&slice)?.0))
+fn range_in_tail(
+    shared: &Shared,
+    position: Lsn,
+    head: Lsn,
+) -> Result<Option<ClosedRange>, ReadError> {
+    let stored = shared.tail.header(position).map_err(|error| error.at(position))?;
+    let range = stored.and_then(StoredHeader::into_range);
+    Ok(range.filter(|range| range.header.after <= position && range.header.through <= head))
 }
 
 fn object_bytes(range: &ClosedRange, channels: &Channels) -> u64 {

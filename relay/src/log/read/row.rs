@@ -69,23 +69,19 @@ impl Row {
         self.begin.is_none()
     }
 
-    /// Takes the next slice in. One that touches none of the channels is folded into the next.
+    /// Takes the next slice in; one that touches none of the channels is folded into the next.
+    /// Without a place it is a closed range, which can only be folded.
     pub(super) fn offer(
         &mut self,
         header: &SliceHeader,
         channels: &Channels,
         limit_bytes: u64,
-        place: impl FnOnce() -> Place,
+        place: Option<Place>,
     ) -> Next {
-        let mut kept =
-            header.channels.iter().filter(|part| channels.keep(&part.channel)).peekable();
-        let touches = kept.peek().is_some();
-        let (mut raw_len, mut huge) = (0_u64, false);
-        for part in kept {
-            raw_len = raw_len.saturating_add(part.raw_len);
-            huge |= !part.parts.is_empty();
-        }
-        if huge {
+        let kept = header.channels.iter().filter(|part| channels.keep(&part.channel));
+        let raw_len = kept.clone().fold(0_u64, |sum, part| sum.saturating_add(part.raw_len));
+        let touches = kept.count() > 0;
+        if touches && place.is_none() {
             return Next::Enough;
         }
         let total = self.raw_len.saturating_add(raw_len);
@@ -98,8 +94,8 @@ impl Row {
         }
         self.headers += 1;
         self.through = header.through;
-        if touches {
-            self.selected.push(Selected { after: self.covered, place: place() });
+        if let Some(place) = place.filter(|_| touches) {
+            self.selected.push(Selected { after: self.covered, place });
             self.covered = header.through;
             self.raw_len = total;
         }

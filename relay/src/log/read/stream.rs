@@ -12,8 +12,8 @@ use super::{
 };
 use crate::log::{error::StoreError, shared::Shared, standing::Standing, tail::StoredHeader};
 
-/// Bytes read at a time.
-const PIECE: usize = 64 << 10;
+/// Bytes read at a time: what a reader that stalls holds, about twice.
+const PIECE: usize = 32 << 10;
 
 /// Reads the slices of one answer, filtered, as a row of bytes.
 #[derive(Debug)]
@@ -151,7 +151,8 @@ impl SliceReader {
         if *left == 0 {
             open.ranges.pop_front();
         }
-        Ok(Some(piece))
+        // Without the rest of the engine's value, of which it is a part.
+        Ok(Some(Bytes::copy_from_slice(&piece)))
     }
 }
 

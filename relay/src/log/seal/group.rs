@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wire::{ChannelName, Lsn, Part, SliceHeader};
+use wire::{ChannelName, Lsn, Part, PartObject, SliceHeader};
 
 use crate::log::{
     catalog::ClosedState,
@@ -23,12 +23,12 @@ pub(super) struct Group {
     pub(super) slices: Vec<Vec<Lsn>>,
     /// How the log stands at its end.
     pub(super) state: ClosedState,
-    /// The one slice, where it names part objects.
-    pub(super) huge: bool,
+    /// The objects, where the group is one item that is a closed range already.
+    pub(super) closed: Option<Vec<PartObject>>,
 }
 
 /// Gathers slices from where `state` stands, at most up to `limit`, until a channel has
-/// `object_bytes`; none where nothing is left.
+/// `object_bytes`; none where nothing is left. What is a closed range already stays alone.
 pub(super) fn gather(
     tail: &dyn Tail,
     mut state: ClosedState,
@@ -38,28 +38,27 @@ pub(super) fn gather(
     let mut joined: Option<SliceHeader> = None;
     let mut channels: BTreeMap<ChannelName, (Part, Vec<Lsn>)> = BTreeMap::new();
     let mut count = 0;
-    let mut huge = false;
+    let mut closed = None;
     while state.through < limit && count < MOST_SLICES {
         let stored = next(tail, state.through)?;
         let slice = &stored.header;
-        huge = slice.is_huge();
         let full = channels.values().any(|(part, _)| part.raw_len >= object_bytes);
-        if joined.is_some() && (huge || full) {
-            huge = false;
+        if joined.is_some() && (stored.objects.is_some() || full) {
             break;
         }
         join_header(joined.get_or_insert_with(|| begun(slice)), slice);
         join_channels(&mut channels, slice);
         advance(&mut state, slice)?;
         count += 1;
-        if huge {
+        closed = stored.objects;
+        if closed.is_some() {
             break;
         }
     }
     let Some(mut header) = joined else { return Ok(None) };
     let (parts, slices) = channels.into_values().unzip();
     header.channels = parts;
-    Ok(Some(Group { header, slices, state, huge }))
+    Ok(Some(Group { header, slices, state, closed }))
 }
 
 fn next(tail: &dyn Tail, position: Lsn) -> Result<StoredHeader, StoreError> {

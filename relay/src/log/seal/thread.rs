@@ -8,18 +8,14 @@ use std::{
     time::Duration,
 };
 
-use wire::{Lsn, ObjectWriter, PartObject};
+use wire::Lsn;
 
 use super::{
     group::{Group, gather},
     pack::pack,
 };
 use crate::log::{
-    catalog::{Changes, Upload, UploadKind},
-    error::StoreError,
-    huge,
-    range::ClosedRange,
-    shared::Shared,
+    catalog::Changes, closed::store_object, error::StoreError, range::ClosedRange, shared::Shared,
 };
 
 /// After an error, sealing is tried again at this pace.
@@ -104,7 +100,12 @@ impl Sealer {
             }
             let bytes = shared.settings.object_bytes;
             let Some(group) = gather(&*shared.tail, state, limit, bytes)? else { break };
-            let range = if group.huge { self.seal_huge(&group)? } else { self.seal_group(&group)? };
+            let range = match &group.closed {
+                Some(objects) => {
+                    ClosedRange { header: group.header.clone(), objects: objects.clone() }
+                }
+                None => self.seal_group(&group)?,
+            };
             let mut changes = Changes::new();
             changes.range(&range);
             changes.closed(&group.state)?;
@@ -123,32 +124,10 @@ impl Sealer {
             let (payload, raw_len) = pack(&*shared.tail, &part.channel, slices, level)?;
             part.raw_len = raw_len;
             part.stored_len = payload.len() as u64;
-            let header = huge::object_header(&group.header, part);
-            let (bytes, name) = ObjectWriter::assemble(&header, &payload)
-                .map_err(|error| StoreError::corrupt("range", Some(group.header.after), error))?;
-            drop(payload);
-            self.note(name)?;
-            shared.objects.put(name, &bytes)?;
-            range.objects.push(PartObject { name, len: bytes.len() as u64 });
+            let header = &group.header;
+            let (catalog, objects) = (&shared.catalog, &*shared.objects);
+            range.objects.push(store_object(catalog, objects, header, part, &payload)?);
         }
         Ok(range)
-    }
-
-    /// Its objects were stored when it was appended; they are put again in case they are gone.
-    fn seal_huge(&self, group: &Group) -> Result<ClosedRange, StoreError> {
-        let after = group.header.after;
-        let missing = || StoreError::corrupt("slice", Some(after), "it is not in the tail");
-        let slice = self.shared.tail.slice(after)?.ok_or_else(missing)?;
-        let (range, contents) = huge::as_range(&slice)?;
-        for (object, bytes) in range.objects.iter().zip(&contents) {
-            self.shared.objects.put(object.name, bytes)?;
-        }
-        Ok(range)
-    }
-
-    fn note(&self, name: wire::Hash) -> Result<(), StoreError> {
-        let mut note = Changes::new();
-        note.upload(name, Upload { kind: UploadKind::Log, session: 0 })?;
-        self.shared.catalog.write(note)
     }
 }

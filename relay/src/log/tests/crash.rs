@@ -6,7 +6,7 @@ use wire::Lsn;
 
 use super::{
     faulty::{Faults, open_faulty},
-    fixture::{BEGIN, begun, facts, open, request, resumed, small, snapshot},
+    fixture::{BEGIN, begun, facts, open, put, request, resumed, small, snapshot},
     reader::Reader,
     sealing::{fill, noise},
 };
@@ -78,7 +78,7 @@ async fn stopped_at_every_step_of_a_huge_transaction() {
         let (log, session, mut feed) = begun(folder.path(), settings()).await;
         let (slice, objects) = feed.huge("a", &noise(1, 3000), session);
         for (name, bytes) in &objects {
-            log.objects().put(*name, bytes).unwrap();
+            put(&**log.objects(), *name, bytes);
         }
         drop(log);
         let faults = Faults::none();

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wire::{Hash, Lsn, Slice};
+use wire::{Hash, Lsn};
 
 use crate::{
     feed::source,
@@ -25,7 +25,7 @@ use crate::{
         head::HeadFile,
         objects::{Objects, Spool},
         records::{RecordBatch, Records},
-        tail::{StoredHeader, Tail},
+        tail::{Item, StoredHeader, Tail},
     },
 };
 
@@ -64,9 +64,9 @@ struct Faulty<T> {
 }
 
 impl Tail for Faulty<SledTail> {
-    fn append(&self, slice: &Slice, replaces: Option<Lsn>) -> Result<(), StoreError> {
+    fn append(&self, item: Item<'_>, replaces: Option<Lsn>) -> Result<(), StoreError> {
         self.faults.pass()?;
-        self.inner.append(slice, replaces)
+        self.inner.append(item, replaces)
     }
 
     fn sync(&self) -> Result<(), StoreError> {

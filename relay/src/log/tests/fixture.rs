@@ -1,12 +1,12 @@
 //! A log in a folder of its own.
 
-use std::{path::Path, time::Duration};
+use std::{io::Write, path::Path, time::Duration};
 
-use wire::{Facts, Lsn, SessionRequest, Slice, Snapshot, split_slice};
+use wire::{Facts, Hash, Lsn, SessionRequest, Slice, Snapshot, split_slice};
 
 use crate::{
     feed::{Feed, source},
-    log::{Channels, ClosedRange, Log, LogSettings, Planned, Pull, ReadError, Refusal},
+    log::{Channels, ClosedRange, Log, LogSettings, Objects, Planned, Pull, ReadError, Refusal},
 };
 
 pub(super) const BEGIN: Lsn = Lsn::new(1000);
@@ -109,4 +109,11 @@ pub(super) fn is_gap<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Lsn {
         Err(Refusal::Gap { head, .. }) => head,
         other => panic!("a gap was expected: {other:?}"),
     }
+}
+
+/// Stores an object.
+pub(super) fn put(objects: &dyn Objects, name: Hash, bytes: &[u8]) {
+    let mut spool = objects.spool().unwrap();
+    spool.write_all(bytes).unwrap();
+    spool.keep(name).unwrap();
 }

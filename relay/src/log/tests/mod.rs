@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod faulty;
 mod fixture;
+mod full;
 mod kill;
 mod model;
 mod reader;

@@ -12,10 +12,11 @@ use super::{
 };
 use crate::log::{
     catalog::Changes,
+    closed::close_slice,
     error::StoreError,
-    huge::store_objects,
     refusal::Refusal,
     standing::{Verdict, channel_map},
+    tail::Item,
 };
 
 impl Writer {
@@ -38,8 +39,7 @@ impl Writer {
         }
     }
 
-    /// Adds a slice that follows; returns it as it was stored, and the end of the progress slice
-    /// that it replaced.
+    /// Adds a slice that follows.
     fn add(&mut self, slice: &Slice) -> Result<Added, Refusal> {
         let map = channel_map(slice.header())?;
         self.check_parts(slice.header())?;
@@ -50,14 +50,17 @@ impl Writer {
             Refusal::Malformed(format!("the progress slice cannot be joined: {error}"))
         })?;
         let replaces = replaced.and(self.standing.head);
-        if let Err(error) = self.store(&slice, replaces) {
-            return Err(self.fail(error));
-        }
+        let inline = match self.store(&slice, replaces) {
+            Ok(inline) => inline,
+            Err(error) => return Err(self.fail(error)),
+        };
         self.standing.advance(slice.header(), map);
-        Ok((Arc::new(slice), replaces))
+        Ok(if inline { Added::Slice(Arc::new(slice), replaces) } else { Added::Range })
     }
 
-    fn store(&mut self, slice: &Slice, replaces: Option<Lsn>) -> Result<(), StoreError> {
+    /// Puts the slice, or the closed range that it becomes, into the tail; says whether it is
+    /// there as a slice.
+    fn store(&mut self, slice: &Slice, replaces: Option<Lsn>) -> Result<bool, StoreError> {
         if self.record.facts != self.record.session_facts {
             // The session has shown that it goes on with this log.
             let mut record = self.record.clone();
@@ -68,10 +71,16 @@ impl Writer {
             self.standing.facts = record.facts.clone();
             self.record = record;
         }
-        if slice.header().is_huge() {
-            store_objects(&self.shared, slice, self.record.session)?;
+        let shared = &self.shared;
+        let large = slice.bytes().len() as u64 > shared.settings.inline_bytes();
+        let inline = !large && !slice.header().is_huge();
+        if inline {
+            shared.tail.append(Item::Slice(slice), replaces)?;
+        } else {
+            let range = close_slice(&shared.catalog, &*shared.objects, slice)?;
+            shared.tail.append(Item::Range(&range), replaces)?;
         }
-        self.shared.tail.append(slice, replaces)
+        Ok(inline)
     }
 
     /// The part objects that the slice names must be there.

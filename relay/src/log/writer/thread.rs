@@ -47,8 +47,14 @@ pub(crate) struct Writer {
     pub(super) broken: Option<(Instant, Refusal)>,
 }
 
-/// A slice as it was stored, and the end of the progress slice that it replaced.
-pub(super) type Added = (Arc<Slice>, Option<Lsn>);
+/// What was added.
+#[derive(Debug)]
+pub(super) enum Added {
+    /// A slice, and the end of the progress slice that it replaced.
+    Slice(Arc<Slice>, Option<Lsn>),
+    /// A closed range: nothing for the ring.
+    Range,
+}
 
 /// What was added and waits for the sync.
 #[derive(Debug, Default)]
@@ -181,8 +187,11 @@ impl Writer {
     pub(super) fn publish(&self, slices: Vec<Added>) {
         {
             let mut ring = self.shared.ring_mut();
-            for (slice, replaces) in slices {
-                ring.push(slice, replaces);
+            for added in slices {
+                match added {
+                    Added::Slice(slice, replaces) => ring.push(slice, replaces),
+                    Added::Range => ring.clear(),
+                }
             }
         }
         self.shared.standing.send_replace(Arc::new(self.standing.clone()));

@@ -17,14 +17,15 @@ use crate::{
     log::StoreError,
     server::{
         app::{App, blocking, unix_seconds},
+        metrics::sent_object,
         params::{Asked, Names},
         problem::Refused,
     },
     sources::Source,
 };
 
-/// Bytes read at a time.
-const PIECE: u64 = 64 << 10;
+/// Bytes read at a time: what a reader that stalls holds, about twice.
+const PIECE: u64 = 32 << 10;
 
 /// The query of a signed URL.
 #[derive(Debug, Deserialize)]
@@ -139,10 +140,11 @@ fn pieces(
         let (source, name, at, left) = state.filter(|(_, _, _, left)| *left > 0)?;
         let max = usize::try_from(left.min(PIECE)).unwrap_or(0);
         let reading = source.clone();
-        let read = tokio::task::spawn_blocking(move || reading.log.objects().read(name, at, max));
+        let read = blocking(move || reading.log.objects().read(name, at, max));
         match read.await.ok()? {
             Ok(piece) if !piece.is_empty() => {
                 let len = piece.len() as u64;
+                sent_object(&source.name, piece.len());
                 Some((Ok(piece), Some((source, name, at + len, left - len))))
             }
             Ok(_) => None,

@@ -21,6 +21,7 @@ use crate::{
     server::{
         access::channels,
         app::{App, blocking, unix_seconds},
+        metrics::{Waiting, pulled, sent_slices},
         params::{Asked, Names},
         problem::Refused,
         wait::{Woken, bounded, wait_for_change},
@@ -89,14 +90,21 @@ async fn plan_patiently(
     pull: Pull,
     wait: Duration,
 ) -> Result<Planned, Refused> {
+    let _waiting = Waiting::begin();
     let mut changes = source.log.watch();
     let end = Instant::now() + wait;
     let mut deadline = end;
     let mut told_progress = false;
     loop {
         changes.mark_unchanged();
-        let (planning, pull) = (source.clone(), pull.clone());
-        let planned = blocking(move || planning.log.plan(&pull)).await?;
+        let planned = match source.log.plan_in_memory(&pull) {
+            Ok(Some(planned)) => Ok(planned),
+            Ok(None) => {
+                let (planning, pull) = (source.clone(), pull.clone());
+                blocking(move || planning.log.plan(&pull)).await?
+            }
+            Err(error) => Err(error),
+        };
         let planned = planned.map_err(|error| read_error(source, error))?;
         match &planned {
             Planned::Nothing => {}
@@ -128,6 +136,14 @@ fn read_error(source: &Source, error: ReadError) -> Refused {
 
 fn answer(source: &Source, pull: &Pull, planned: Planned, now_unix: u64) -> Response {
     let standing = source.log.standing();
+    pulled(
+        &source.name,
+        match &planned {
+            Planned::Nothing => "nothing",
+            Planned::Slices { .. } => "slices",
+            Planned::Ranges { .. } => "manifest",
+        },
+    );
     let (mut answer, through) = match planned {
         Planned::Nothing => (StatusCode::NO_CONTENT.into_response(), pull.after),
         Planned::Slices { through, reader, .. } => {
@@ -170,14 +186,18 @@ fn pieces(
             let piece = reader.next_piece();
             (reader, piece)
         } else {
-            let read = tokio::task::spawn_blocking(move || {
+            let read = blocking(move || {
                 let piece = reader.next_piece();
                 (reader, piece)
             });
             read.await.ok()?
         };
         match piece {
-            Ok(piece) => Some((Ok(piece?), Some((reader, standing)))),
+            Ok(piece) => {
+                let piece = piece?;
+                sent_slices(&standing.source, piece.len());
+                Some((Ok(piece), Some((reader, standing))))
+            }
             Err(error) => {
                 tracing::warn!(source = %standing.source, %error, "an answer is broken off");
                 Some((Err(error), None))

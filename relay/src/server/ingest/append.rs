@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use wire::{AppendAnswer, ProblemKind, Slice};
@@ -9,6 +9,7 @@ use crate::{
     server::{
         app::{App, blocking},
         body::{claimed_len, read_whole},
+        metrics::appended,
         params::Names,
         problem::Refused,
     },
@@ -34,8 +35,9 @@ pub(in crate::server) async fn append(
     })
     .await?
     .map_err(|error| Refused::new(ProblemKind::Malformed, error.to_string()))?;
-    let header = slice.header().clone();
+    let (header, bytes, began) = (slice.header().clone(), slice.bytes().len(), Instant::now());
     let durable = source.log.append(session, slice).await?;
+    appended(&source.name, bytes, began.elapsed());
     source.fleet().appended(&header, app.clock.now());
     Ok(Json(AppendAnswer { durable }))
 }

@@ -13,6 +13,7 @@ use crate::{
     server::{
         app::{App, blocking},
         body::{Pieces, claimed_len, too_large},
+        metrics::received_object,
         params::Names,
         problem::Refused,
     },
@@ -51,6 +52,7 @@ pub(in crate::server) async fn upload(
     let permit = app.checks.clone().acquire_owned().await;
     let _permit = permit.map_err(|error| Refused::internal(error.to_string()))?;
     source.fleet().capture_contact(app.clock.now());
+    received_object(&source.name, len);
     let answer = blocking(move || keep(&source, session, spool, len)).await??;
     Ok(Json(answer))
 }

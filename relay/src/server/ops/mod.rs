@@ -1,9 +1,13 @@
-//! Everyone's: reports, lag, sources, probes.
+//! Everyone's: reports, lag, sources, probes, metrics, the page.
 
 mod lag;
+mod metrics;
+mod page;
 mod probes;
 mod report;
 
 pub(super) use lag::lag;
+pub(super) use metrics::metrics;
+pub(super) use page::page;
 pub(super) use probes::{healthz, readyz};
 pub(super) use report::{forget, report, sources};

@@ -5,6 +5,6 @@ mod bounds;
 mod damage;
 mod objects;
 mod pulls;
-mod relay;
+pub(super) mod relay;
 mod reports;
 mod tokens;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A tail so small that a few slices fill it.
-pub(super) fn small() -> ServerSettings {
+pub(in crate::server) fn small() -> ServerSettings {
     let log = LogSettings {
         tail_bytes: 64 << 10,
         ring_bytes: 32 << 10,
@@ -28,34 +28,33 @@ pub(super) fn small() -> ServerSettings {
     ServerSettings { log, ..ServerSettings::default() }
 }
 
-pub(super) struct Relay {
-    pub(super) address: SocketAddr,
-    pub(super) client: Client,
-    pub(super) app: Arc<App>,
-    pub(super) token: Option<String>,
+pub(in crate::server) struct Relay {
+    pub(in crate::server) address: SocketAddr,
+    pub(in crate::server) client: Client,
+    pub(in crate::server) token: Option<String>,
     shutdown: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
 impl Relay {
-    pub(super) async fn start(data_dir: &Path, settings: ServerSettings) -> Self {
+    pub(in crate::server) async fn start(data_dir: &Path, settings: ServerSettings) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let app = Arc::new(App::open(data_dir, settings).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, app.clone(), shutdown.clone()));
+        let serving = tokio::spawn(serve(listener, app, shutdown.clone()));
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { address, client, app, token: None, shutdown, serving }
+        Self { address, client, token: None, shutdown, serving }
     }
 
     /// Stops it as SIGTERM would.
-    pub(super) async fn stop(self) {
+    pub(in crate::server) async fn stop(self) {
         self.shutdown.cancel();
         self.serving.await.unwrap().unwrap();
     }
 
-    pub(super) fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(in crate::server) fn ask(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("http://{}{path}", self.address));
         match &self.token {
             Some(token) => request.bearer_auth(token),
@@ -63,18 +62,18 @@ impl Relay {
         }
     }
 
-    pub(super) async fn get(&self, path: &str) -> Response {
+    pub(in crate::server) async fn get(&self, path: &str) -> Response {
         self.ask(Method::GET, path).send().await.unwrap()
     }
 
-    pub(super) async fn session(&self, begin: bool) -> SessionAnswer {
+    pub(in crate::server) async fn session(&self, begin: bool) -> SessionAnswer {
         let body = serde_json::json!({"facts": facts(), "begin": begin});
         let request = self.ask(Method::POST, "/v1/orders/session").json(&body);
         ok(request.send().await.unwrap()).await.json().await.unwrap()
     }
 
     /// Begins a source at position 1000 with an empty snapshot; the feed goes on from there.
-    pub(super) async fn begin(&self) -> (u64, Feed) {
+    pub(in crate::server) async fn begin(&self) -> (u64, Feed) {
         let answer = self.session(true).await;
         let (session, lineage) = (answer.session, answer.lineage.unwrap());
         let snapshot = empty_snapshot(lineage, 1000);
@@ -83,45 +82,54 @@ impl Relay {
     }
 
     /// Opens a session on a source that has begun; the feed goes on at its head.
-    pub(super) async fn resume(&self) -> (u64, Feed) {
+    pub(in crate::server) async fn resume(&self) -> (u64, Feed) {
         let answer = self.session(false).await;
         let feed = Feed::new(answer.lineage.unwrap(), answer.head.unwrap(), answer.hashes);
         (answer.session, feed)
     }
 
-    pub(super) async fn post_snapshot(&self, session: u64, snapshot: &Snapshot) -> Response {
+    pub(in crate::server) async fn post_snapshot(
+        &self,
+        session: u64,
+        snapshot: &Snapshot,
+    ) -> Response {
         let request = self.ask(Method::POST, "/v1/orders/snapshot").json(snapshot);
         request.header(headers::SESSION, session).send().await.unwrap()
     }
 
-    pub(super) async fn post_slice(&self, session: u64, slice: &Slice) -> Response {
+    pub(in crate::server) async fn post_slice(&self, session: u64, slice: &Slice) -> Response {
         self.post_bytes("/v1/orders/log", session, slice.bytes().clone()).await
     }
 
-    pub(super) async fn post_bytes(&self, path: &str, session: u64, bytes: Bytes) -> Response {
+    pub(in crate::server) async fn post_bytes(
+        &self,
+        path: &str,
+        session: u64,
+        bytes: Bytes,
+    ) -> Response {
         let request = self.ask(Method::POST, path).header(headers::SESSION, session);
         request.body(bytes).send().await.unwrap()
     }
 
-    pub(super) async fn append(&self, session: u64, slice: &Slice) -> Lsn {
+    pub(in crate::server) async fn append(&self, session: u64, slice: &Slice) -> Lsn {
         let answer = ok(self.post_slice(session, slice).await).await;
         answer.json::<wire::AppendAnswer>().await.unwrap().durable
     }
 
-    pub(super) async fn pull(&self, after: Lsn, query: &str) -> Response {
+    pub(in crate::server) async fn pull(&self, after: Lsn, query: &str) -> Response {
         self.get(&format!("/v1/orders/log?after={after}{query}")).await
     }
 
-    pub(super) async fn snapshots(&self, query: &str) -> SnapshotList {
+    pub(in crate::server) async fn snapshots(&self, query: &str) -> SnapshotList {
         ok(self.get(&format!("/v1/orders/snapshot{query}")).await).await.json().await.unwrap()
     }
 
-    pub(super) async fn lag(&self) -> Lag {
+    pub(in crate::server) async fn lag(&self) -> Lag {
         ok(self.get("/v1/orders/lag").await).await.json().await.unwrap()
     }
 }
 
-pub(super) fn facts() -> Facts {
+pub(in crate::server) fn facts() -> Facts {
     Facts {
         system_identifier: "7000000000000000001".into(),
         database_oid: 5,
@@ -131,7 +139,7 @@ pub(super) fn facts() -> Facts {
     }
 }
 
-pub(super) fn empty_snapshot(lineage: Lineage, lsn: u64) -> Snapshot {
+pub(in crate::server) fn empty_snapshot(lineage: Lineage, lsn: u64) -> Snapshot {
     Snapshot {
         lineage,
         lsn: Lsn::new(lsn),
@@ -144,7 +152,7 @@ pub(super) fn empty_snapshot(lineage: Lineage, lsn: u64) -> Snapshot {
 }
 
 /// The answer, which must be a success.
-pub(super) async fn ok(answer: Response) -> Response {
+pub(in crate::server) async fn ok(answer: Response) -> Response {
     if answer.status().is_success() {
         return answer;
     }
@@ -152,7 +160,7 @@ pub(super) async fn ok(answer: Response) -> Response {
 }
 
 /// The problem, which the answer must be, of that kind.
-pub(super) async fn problem(answer: Response, kind: ProblemKind) -> Problem {
+pub(in crate::server) async fn problem(answer: Response, kind: ProblemKind) -> Problem {
     let status = answer.status().as_u16();
     let media = answer.headers()["content-type"].to_str().unwrap().to_owned();
     let text = answer.text().await.unwrap();
@@ -162,12 +170,12 @@ pub(super) async fn problem(answer: Response, kind: ProblemKind) -> Problem {
     problem
 }
 
-pub(super) fn header_lsn(answer: &Response, name: &str) -> Lsn {
+pub(in crate::server) fn header_lsn(answer: &Response, name: &str) -> Lsn {
     answer.headers()[name].to_str().unwrap().parse().unwrap()
 }
 
 /// The slices of an answer, each checked.
-pub(super) async fn slices(answer: Response) -> Vec<Slice> {
+pub(in crate::server) async fn slices(answer: Response) -> Vec<Slice> {
     let answer = ok(answer).await;
     assert_eq!(answer.headers()["content-type"], wire::SLICES_TYPE);
     let through = header_lsn(&answer, headers::THROUGH);
@@ -185,14 +193,14 @@ pub(super) async fn slices(answer: Response) -> Vec<Slice> {
     found
 }
 
-pub(super) async fn manifest(answer: Response) -> Manifest {
+pub(in crate::server) async fn manifest(answer: Response) -> Manifest {
     let answer = ok(answer).await;
     assert_eq!(answer.headers()["content-type"], wire::MANIFEST_TYPE);
     answer.json().await.unwrap()
 }
 
 /// The hash of bytes that were fetched.
-pub(super) async fn fetched(relay: &Relay, url: &str) -> (Hash, Bytes) {
+pub(in crate::server) async fn fetched(relay: &Relay, url: &str) -> (Hash, Bytes) {
     let bytes = ok(relay.get(url).await).await.bytes().await.unwrap();
     (Hash::of(&bytes), bytes)
 }
