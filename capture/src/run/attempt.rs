@@ -1,5 +1,3 @@
-use wire::CaptureState;
-
 use super::{
     context::{Context, Ended, Master},
     error::RunError,
@@ -13,8 +11,7 @@ use crate::{
 
 /// Connects, and does what is to be done: the first copy, or following the stream.
 pub(super) async fn attempt(context: &Context<'_>) -> Result<Ended, RunError> {
-    let Context { settings, board, stop, .. } = context;
-    board.state(CaptureState::Starting, None);
+    let Context { settings, stop, .. } = context;
     let master = tokio::select! {
         master = connect(settings) => master?,
         () = stop.cancelled() => return Ok(Ended::Stopped),
