@@ -36,7 +36,12 @@ const WHOLE: &str = "SELECT (SELECT count(DISTINCT step) FROM account) || ' ' ||
 
 async fn look(terminal: &Terminal) -> Result<()> {
     let seen = terminal.value(WHOLE).await?;
-    assert_eq!(seen.as_deref(), Some("1 1000 0 0"), "{} shows part of a transaction", terminal.name);
+    assert_eq!(
+        seen.as_deref(),
+        Some("1 1000 0 0"),
+        "{} shows part of a transaction",
+        terminal.name
+    );
     Ok(())
 }
 
@@ -194,7 +199,10 @@ fn triggers_and_foreign_keys_of_the_terminal_are_left_alone() {
                  CREATE TRIGGER meddle BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION meddle()",
             )
             .await?;
-        setup.master.execute("BEGIN; INSERT INTO b VALUES (2, 2); INSERT INTO a VALUES (2); COMMIT").await?;
+        setup
+            .master
+            .execute("BEGIN; INSERT INTO b VALUES (2, 2); INSERT INTO a VALUES (2); COMMIT")
+            .await?;
         setup.all_equal(&[&terminal]).await
     });
 }

@@ -19,7 +19,13 @@ fn report(what: &str, peak: u64, bound: u64) {
 
 async fn pull(setup: &Setup, terminal: &Terminal) -> Result<Finished> {
     let done = terminal.command(&setup.relay.url())?.args(["--timeout", "30m"]).run(LIMIT).await?;
-    anyhow::ensure!(done.code == 0, "terminal {} ended with {}: {}", terminal.name, done.code, done.stderr);
+    anyhow::ensure!(
+        done.code == 0,
+        "terminal {} ended with {}: {}",
+        terminal.name,
+        done.code,
+        done.stderr
+    );
     Ok(done)
 }
 
@@ -83,6 +89,7 @@ fn one_value_of_two_hundred_megabytes() {
     test_within(TEST_LIMIT, async {
         let size = 200 << 20;
         let sql = format!("INSERT INTO bulk SELECT 1, repeat('0123456789abcdef', {})", size / 16);
-        one_transaction("CREATE TABLE bulk (id int PRIMARY KEY, t text)", &sql, 3 * size + BOUND).await
+        one_transaction("CREATE TABLE bulk (id int PRIMARY KEY, t text)", &sql, 3 * size + BOUND)
+            .await
     });
 }

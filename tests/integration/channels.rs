@@ -50,7 +50,9 @@ fn each_terminal_gets_its_channels_and_no_other() {
         setup.captured().await?;
         let orders = Tables::only(&["public.order_lines"]);
         let shelf = Tables::only(&["warehouse.shelf"]);
-        for (terminal, tables) in [(&sales, &orders), (&stock, &shelf), (&both, &orders), (&both, &shelf)] {
+        for (terminal, tables) in
+            [(&sales, &orders), (&stock, &shelf), (&both, &orders), (&both, &shelf)]
+        {
             setup.pull(terminal).await?;
             terminal.equals(&setup.master, tables).await?;
         }

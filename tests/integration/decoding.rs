@@ -110,9 +110,8 @@ fn odd_names_and_equal_names() {
              INSERT INTO \"Ödd schema\".\"Ta\"\"ble 'q'\" VALUES (1, 'a', 'b', 2);
              INSERT INTO same VALUES (1, 'public'); INSERT INTO two.same VALUES (1, 'two')"
         );
-        let update = format!(
-            "UPDATE \"Ödd schema\".\"Ta\"\"ble 'q'\" SET \"select\" = 'ß', \"{long}\" = 3"
-        );
+        let update =
+            format!("UPDATE \"Ödd schema\".\"Ta\"\"ble 'q'\" SET \"select\" = 'ß', \"{long}\" = 3");
         let after = [
             update.as_str(),
             "INSERT INTO \"Ödd schema\".\"Ta\"\"ble 'q'\" VALUES (2, E'\\\\ \\n \\t', '', NULL)",
@@ -147,8 +146,11 @@ fn values_at_the_edge_of_their_types() {
             )
         };
         let (copied, streamed) = (format!("{before}; {}", insert(1)), insert(3));
-        let after =
-            [streamed.as_str(), "UPDATE v SET id = id + 10", "UPDATE v SET t = t || 'x' WHERE id = 11"];
+        let after = [
+            streamed.as_str(),
+            "UPDATE v SET id = id + 10",
+            "UPDATE v SET t = t || 'x' WHERE id = 11",
+        ];
         follows(&copied, &[], &after).await.map(drop)
     });
 }

@@ -85,7 +85,8 @@ pub(super) async fn each_row(
     mut take: impl FnMut(&str) -> Result<()>,
 ) -> Result<()> {
     let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
-    let query = format!("COPY (SELECT {} FROM ONLY {}) TO STDOUT", columns.join(", "), table.quoted());
+    let query =
+        format!("COPY (SELECT {} FROM ONLY {}) TO STDOUT", columns.join(", "), table.quoted());
     let copy = client.copy_out(&query).await.with_context(|| query.clone())?;
     let mut copy = pin!(copy);
     while let Some(message) = copy.try_next().await.with_context(|| query.clone())? {
