@@ -7,7 +7,7 @@ use super::{
 };
 
 /// Whole transactions of `(after, through]`, split by channel, as a relay gave them: a slice or a
-/// closed range. Nothing in it is believed before [`super::verify`] has found it right.
+/// closed range. Nothing in it is believed before [`super::verify()`] has found it right.
 #[derive(Clone, Debug)]
 pub struct Range {
     /// The source.

@@ -1,6 +1,6 @@
 //! From what a relay gave (slices, objects) to transactions in order. Pure: no network, no target.
 //!
-//! A range is proved first ([`verify`]: hashes, order, contiguity), then read ([`RangeReader`]), so
+//! A range is proved first ([`verify()`]: hashes, order, contiguity), then read ([`RangeReader`]), so
 //! that nothing of a damaged or foreign range is ever applied.
 
 mod closed;

@@ -229,6 +229,9 @@ fn parse(label: &Label, front: &[u8], whole: bool) -> Result<Option<StoredHeader
 
 impl Tail for SledTail {
     fn append(&self, item: Item<'_>, replaces: Option<Lsn>) -> Result<(), StoreError> {
+        // The engine itself must not meet a full disk: after a failed write it was seen to lose, when
+        // it was opened again, what had been synced before.
+        check_room(&self.folder, 1)?;
         let mut databases = self.write();
         if replaces.is_none() || databases.is_empty() {
             self.rotate_if_full(&mut databases)?;
