@@ -38,7 +38,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<(), Failure> {
         Err(error) => {
             let text =
                 format!("a replication connection cannot be made: {}", explain::chain(&error));
-            return Err(Failure { code: 3, text });
+            return Err(Failure { code: RunError::from(error).exit_code(), text });
         }
     }
     println!("{source} is ready to be captured");

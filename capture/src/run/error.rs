@@ -71,7 +71,8 @@ impl RunError {
                 | BeginError::PublicationGone { .. },
             ) => 3,
             Self::Assemble(AssembleError::History(_)) => 3,
-            Self::GivenUp { source, .. } => source.exit_code().max(1),
+            Self::GivenUp { source, .. } => source.exit_code(),
+            other if other.fate() == Fate::Again => 4,
             other if other.refusal().is_some() || other.relay_kind().is_some() => 3,
             Self::Walsender(error) if refuses_us(error) => 3,
             Self::Sql(SqlError::NoPassword { .. })

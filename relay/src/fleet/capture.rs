@@ -7,6 +7,10 @@ use super::{
     limits::FleetLimits,
 };
 
+/// A capture with a session reports every 3 s or sooner; one that was heard of within so many seconds
+/// is at work.
+const AT_WORK: SignedDuration = SignedDuration::from_secs(10);
+
 /// The capture's last word, as it may be kept over restarts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaptureRecord {
@@ -46,12 +50,14 @@ pub(super) struct Capture {
     session: u64,
     /// When it was last heard of, as steady time.
     contact: Option<SignedDuration>,
+    /// When one with a session was last at work, as steady time.
+    at_work: Option<SignedDuration>,
 }
 
 impl Capture {
     pub(super) fn restored(record: CaptureRecord, now: Moment) -> Self {
         let contact = record.last_contact.map(|wall| now.steady_at(wall));
-        Self { record, session: 0, contact }
+        Self { record, contact, ..Self::default() }
     }
 
     /// It asked, uploaded or opened a session.
@@ -62,6 +68,7 @@ impl Capture {
     /// It appended.
     pub(super) fn appended(&mut self, now: Moment) {
         self.seen(CaptureState::Streaming, now);
+        self.at_work = Some(now.steady);
     }
 
     /// What it does shows its state until it says it.
@@ -74,11 +81,18 @@ impl Capture {
         }
     }
 
-    /// Takes a report; `false` where it comes from a session that a newer one has fenced off.
+    /// Takes a report; `false` where it comes from a session that a newer one has fenced off. One that
+    /// waits its turn beside a capture at work does not speak for the source yet, and is passed over.
     pub(super) fn report(&mut self, report: &CaptureReport, now: Moment) -> bool {
-        if report.session != 0 && report.session < self.session {
+        let has_session = report.session != 0;
+        if has_session && report.session < self.session {
             return false;
         }
+        let rival = self.at_work.is_some_and(|heard| now.since(heard) <= AT_WORK);
+        if !has_session && waits(report.state) && rival {
+            return true;
+        }
+        self.at_work = (has_session && is_alive(report.state)).then_some(now.steady);
         self.session = self.session.max(report.session);
         self.seen(report.state, now);
         let record = &mut self.record;
@@ -114,6 +128,10 @@ impl Capture {
         let (lsn, seen_at) = self.record.master.unzip();
         MasterLag { lsn, seen_at: seen_at.map(rfc3339) }
     }
+}
+
+const fn waits(state: CaptureState) -> bool {
+    matches!(state, CaptureState::Starting | CaptureState::WaitingForSlot)
 }
 
 /// Whether a capture in that state goes on reporting. From one that stopped with a reason, silence

@@ -7,7 +7,7 @@ use wire::Lsn;
 pub enum StoreError {
     /// No room.
     #[error(
-        "no room on the disk below {path}: {source}; free some space, appends are tried again by themselves"
+        "no room on the disk below {path} ({source}): free some space, appends are tried again by themselves"
     )]
     Full {
         /// Where room is needed.
@@ -68,7 +68,8 @@ impl StoreError {
         match source.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::FileTooLarge => Self::Full { path, source },
+            // The engine wraps the system's error in words of its own.
+            | io::ErrorKind::FileTooLarge => Self::Full { path, source: source.kind().into() },
             _ => Self::Io { path, source },
         }
     }

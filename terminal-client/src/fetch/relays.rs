@@ -1,4 +1,5 @@
 use std::{
+    collections::HashSet,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -31,6 +32,8 @@ pub(super) trait Question: Sync {
 pub struct Relays {
     endpoints: Vec<Endpoint>,
     rotation: Mutex<Rotation>,
+    /// The addresses of those whose last failure was said and that have not answered since.
+    failing: Mutex<HashSet<String>>,
     settings: Arc<FetchSettings>,
 }
 
@@ -45,7 +48,7 @@ impl Relays {
         let settings = Arc::new(settings);
         let endpoints = Endpoint::all(addresses, source, token, &settings)?;
         let rotation = Mutex::new(Rotation::new(endpoints.len(), settings.prefer_again));
-        Ok(Self { endpoints, rotation, settings })
+        Ok(Self { endpoints, rotation, failing: Mutex::default(), settings })
     }
 
     /// The address of the relay in use.
@@ -96,17 +99,13 @@ impl Relays {
             let asked = !order.is_empty();
             match self.round(question, order).await {
                 Ok(found) => return Ok(found),
-                Err(round) if asked => {
-                    if failures.is_empty() {
-                        round.iter().for_each(|failure| tracing::warn!("{failure}"));
-                    }
-                    failures = round;
-                }
+                Err(round) if asked => failures = round,
                 Err(_) => {}
             }
             if let Some(error) = self.decided(&failures) {
                 return Err(error);
             }
+            self.say(&failures);
             let (now, tried_for) = (Instant::now(), begun.elapsed());
             let free = self.rotation().next_free(now).map_or(Duration::ZERO, |at| at - now);
             let pause = pauses.next().unwrap_or_default().max(free);
@@ -129,14 +128,15 @@ impl Relays {
             let Some(endpoint) = self.endpoints.get(relay) else { continue };
             match question.ask(endpoint).await {
                 Ok(answer) => {
-                    if self.rotation().worked(relay, Instant::now()) {
-                        failures.iter().for_each(|failure| tracing::warn!("{failure}"));
-                        tracing::info!("using the relay at {}", endpoint.address());
+                    self.say(&failures);
+                    let address = endpoint.address().to_string();
+                    let is_back = self.failing().remove(&address);
+                    if self.rotation().worked(relay, Instant::now()) || is_back {
+                        tracing::info!("using the relay at {address}");
                     }
                     return Ok((relay, answer));
                 }
                 Err(failure) => {
-                    tracing::debug!("{failure}");
                     if let Some(hold) = failure.retry_after {
                         let hold = hold.min(self.settings.longest_retry_after);
                         self.rotation().hold(relay, Instant::now(), hold);
@@ -160,6 +160,22 @@ impl Relays {
         let all_refuse =
             failures.len() == self.endpoints.len() && failures.iter().all(Failure::is_refusal);
         failures.first().filter(|_| all_refuse).and_then(FetchError::refused)
+    }
+
+    /// Warns of each relay once until it answers again.
+    fn say(&self, failures: &[Failure]) {
+        let mut failing = self.failing();
+        for failure in failures {
+            if failing.insert(failure.relay.clone()) {
+                tracing::warn!("{failure}");
+            } else {
+                tracing::debug!("{failure}");
+            }
+        }
+    }
+
+    fn failing(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rotation(&self) -> MutexGuard<'_, Rotation> {

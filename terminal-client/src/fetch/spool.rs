@@ -79,7 +79,7 @@ fn remove_left_behind(parent: &Path) {
         let Ok(lock) = File::options().write(true).open(folder.join(LOCK)) else { continue };
         if lock.try_lock().is_ok() {
             match std::fs::remove_dir_all(&folder) {
-                Ok(()) => tracing::info!("removed {}, left behind", folder.display()),
+                Ok(()) => tracing::debug!("removed {}, left behind", folder.display()),
                 Err(error) => tracing::debug!("cannot remove {}: {error}", folder.display()),
             }
         }

@@ -50,6 +50,28 @@ fn a_fenced_capture_is_not_listened_to() {
 }
 
 #[test]
+fn one_that_waits_does_not_speak_for_the_one_at_work() {
+    let mut clock = MadeClock::new();
+    let mut fleet = Fleet::new(FleetLimits::default());
+    let state = |fleet: &Fleet, now| lag_of(fleet, &log(100, 50), now).capture.state;
+    let mut waiting = capture(CaptureState::WaitingForSlot, 100);
+    waiting.session = 0;
+    assert!(fleet.capture_report(&waiting, clock.0));
+    assert_eq!(state(&fleet, clock.0), CaptureState::WaitingForSlot);
+    fleet.capture_report(&capture(CaptureState::Streaming, 100), clock.pass(1));
+    assert!(fleet.capture_report(&waiting, clock.pass(9)));
+    assert_eq!(state(&fleet, clock.0), CaptureState::Streaming);
+    // Its reason to give up is heard, and so is the one who takes over.
+    let mut stopped = waiting.clone();
+    stopped.state = CaptureState::SlotLost;
+    fleet.capture_report(&stopped, clock.0);
+    assert_eq!(state(&fleet, clock.0), CaptureState::SlotLost);
+    fleet.capture_report(&capture(CaptureState::Streaming, 100), clock.0);
+    assert!(fleet.capture_report(&waiting, clock.pass(11)));
+    assert_eq!(state(&fleet, clock.0), CaptureState::WaitingForSlot);
+}
+
+#[test]
 fn the_relays_lag_is_how_long_the_master_has_been_ahead() {
     let mut clock = MadeClock::new();
     let mut fleet = Fleet::new(FleetLimits::default());
