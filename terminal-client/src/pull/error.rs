@@ -107,7 +107,7 @@ impl PullError {
             Self::Target(error) => target_code(error),
             Self::NotReady { .. } | Self::BehindGoal { .. } | Self::StillHeld => 4,
             Self::Channels { .. } => 2,
-            Self::GaveUp { last, .. } => last.exit_code(),
+            Self::GaveUp { .. } => 4,
         }
     }
 }

@@ -52,8 +52,8 @@ fn sources_that_are_not_there_or_not_ready() {
         let folder = Scratch::new("target")?;
         let target = format!("sqlite:{}", folder.path().join("till.db").display());
         let done = pull(&relay.url(), "nothing", &target).await?;
-        assert!([3, 4].contains(&done.code), "{}", done.code);
-        says(&done, done.code, &["nothing", &relay.url(), "--source-name"]);
+        // Its capture may have been about to begin it: that was waited for.
+        says(&done, 4, &["nothing", &relay.url(), "--source-name"]);
         let done = terminal(&[
             "tail",
             "--relay",
@@ -65,8 +65,7 @@ fn sources_that_are_not_there_or_not_ready() {
         ])?
         .run(LIMIT)
         .await?;
-        assert!([3, 4].contains(&done.code), "{}", done.code);
-        says(&done, done.code, &["nothing"]);
+        says(&done, 3, &["nothing"]);
         Ok(())
     });
 }
