@@ -72,7 +72,12 @@ impl RelayClient {
         timeout: Duration,
     ) -> Result<Self, CallError> {
         let base = base_of(url).map_err(|reason| CallError::Url { url: url.to_owned(), reason })?;
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if base.starts_with("http:") {
+            // Else a system without trusted certificates, as small containers are, has no client at all.
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder
             .user_agent(concat!("tailwater-relay/", env!("CARGO_PKG_VERSION")))
             .timeout(timeout)
             .build()
