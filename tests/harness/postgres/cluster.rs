@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -107,8 +108,9 @@ impl Cluster {
     /// Starts the server and waits until it answers.
     pub async fn start(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_LIMIT;
+        let (_, log) = evidence::output_file(&format!("PostgreSQL on port {}", self.port))?;
         loop {
-            self.launch()?;
+            self.launch(&log)?;
             match self.await_answer(deadline).await {
                 Ok(()) => return Ok(()),
                 // A crash's remains may still be held by backends that are just going away, and a
@@ -124,8 +126,7 @@ impl Cluster {
         }
     }
 
-    fn launch(&mut self) -> Result<()> {
-        let (_, log) = evidence::output_file(&format!("PostgreSQL on port {}", self.port))?;
+    fn launch(&mut self, log: &File) -> Result<()> {
         let mut command = Command::new(self.bin_dir.join("postgres"));
         command
             .arg("-D")
@@ -135,7 +136,7 @@ impl Cluster {
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log);
+            .stderr(log.try_clone()?);
         self.account.apply(&mut command);
         self.postmaster = Some(spawn(command, DeathSignal::Quit).context("cannot start postgres")?);
         Ok(())
@@ -146,7 +147,7 @@ impl Cluster {
             let child = self.postmaster.as_mut().context("not started")?;
             if let Some(status) = child.try_wait()? {
                 self.postmaster = None;
-                bail!("the server left with {status}: see its output");
+                bail!("the server left with {status}: its output says why");
             }
             let Err(error) = connect(&self.url("postgres")).await else { return Ok(()) };
             if Instant::now() > deadline {
