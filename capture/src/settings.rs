@@ -49,6 +49,55 @@ impl fmt::Display for TablePatterns {
     }
 }
 
+/// Columns that are left out: `schema.table.column` patterns in which `*` stands for any characters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnPatterns(Vec<String>);
+
+/// A pattern without a table or a column.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' names no column: write schema.table.column, where * stands for any characters")]
+pub struct ColumnPatternError(String);
+
+impl ColumnPatterns {
+    /// None where no pattern is given.
+    pub fn new(patterns: Vec<String>) -> Result<Self, ColumnPatternError> {
+        let names_one = |pattern: &str| {
+            let parts: Vec<&str> = pattern.splitn(3, '.').collect();
+            parts.len() == 3 && parts.iter().all(|part| !part.is_empty())
+        };
+        match patterns.iter().find(|pattern| !names_one(pattern)) {
+            Some(wrong) => Err(ColumnPatternError(wrong.clone())),
+            None => Ok(Self(patterns)),
+        }
+    }
+
+    /// The pattern that leaves the column out.
+    pub fn matching(&self, schema: &str, table: &str, column: &str) -> Option<&str> {
+        let (table, channel) = (format!("{schema}.{table}"), wire::ChannelName::default_channel());
+        let meant = |pattern: &&String| {
+            let rule = ChannelRule { channel: channel.clone(), tables: vec![(*pattern).clone()] };
+            rule.matches(&table, column)
+        };
+        self.0.iter().find(meant).map(String::as_str)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+/// What of the master is captured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The tables.
+    pub tables: TablePatterns,
+    /// Columns of theirs that never leave the master.
+    pub exclude: ColumnPatterns,
+    /// What becomes of tables without a usable replica identity.
+    pub keyless: Keyless,
+}
+
 /// All that `run` is told.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -64,10 +113,8 @@ pub struct Settings {
     pub slot: String,
     /// The publication.
     pub publication: String,
-    /// The tables to capture.
-    pub tables: TablePatterns,
-    /// What becomes of tables without a usable replica identity.
-    pub keyless: Keyless,
+    /// What is captured.
+    pub selection: Selection,
     /// Which table goes into which channel.
     pub channels: Vec<ChannelRule>,
     /// How often a commit is made where none comes by itself while WAL grows. Default 60 s.
@@ -108,5 +155,20 @@ mod tests {
         let some = TablePatterns::new(vec!["sales.*".into()]).unwrap();
         assert!(some.matches("sales", "x") && !some.matches("public", "x"));
         assert!(TablePatterns::new(vec!["sales".into()]).is_err());
+    }
+
+    #[test]
+    fn columns_are_named_with_their_table() {
+        let patterns = |list: &[&str]| {
+            ColumnPatterns::new(list.iter().map(|pattern| (*pattern).to_owned()).collect())
+        };
+        let some = patterns(&["public.customer.iban", "hr.*.salary*"]).unwrap();
+        assert_eq!(some.matching("public", "customer", "iban"), Some("public.customer.iban"));
+        assert_eq!(some.matching("hr", "staff", "salary_eur"), Some("hr.*.salary*"));
+        assert_eq!(some.matching("public", "customer", "iban2"), None);
+        assert_eq!(some.matching("other", "customer", "iban"), None);
+        for wrong in ["iban", "customer.iban", "public.customer.", ".customer.iban"] {
+            assert!(patterns(&[wrong]).unwrap_err().to_string().contains(wrong));
+        }
     }
 }

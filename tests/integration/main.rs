@@ -18,6 +18,7 @@ mod crash;
 mod decoding;
 mod ending;
 mod errors;
+mod exclude;
 mod history;
 mod position;
 mod relay;

@@ -12,20 +12,21 @@ use super::{
     tables::{TableFacts, tables},
 };
 use crate::{
-    settings::{Keyless, TablePatterns},
+    settings::Selection,
     source::{Source, SqlError, SqlSession},
 };
 
 /// Partitioned tables can be published from here on.
 const OLDEST_MAJOR: i32 = 13;
+/// A publication can list columns from here on.
+const COLUMN_LISTS_MAJOR: i32 = 15;
 
 /// What is to be captured, as far as it decides what is needed.
 #[derive(Debug, Clone)]
 pub struct CheckScope<'a> {
     pub slot: &'a str,
     pub publication: &'a str,
-    pub tables: &'a TablePatterns,
-    pub keyless: Keyless,
+    pub selection: &'a Selection,
 }
 
 /// Looks at the server, the role, and the tables. An empty list means that capture can begin.
@@ -36,7 +37,7 @@ pub async fn check(
 ) -> Result<Vec<Finding>, SqlError> {
     let mut findings = server(sql, scope).await?;
     let facts = tables(sql).await?;
-    let plan = plan(&facts, scope.tables, scope.keyless);
+    let plan = plan(&facts, scope.selection);
     let exists = publication(sql, scope.publication).await?;
     findings.extend(role(source, sql, exists.is_some()).await?);
     findings.extend(rights(source, scope, &plan, exists.is_some()));
@@ -62,7 +63,7 @@ pub async fn check(
         findings.extend(parts_left_out(sql, scope).await?);
     }
     if plan.publish.is_empty() {
-        let what = format!("no table matches {}: nothing will be captured", scope.tables);
+        let what = format!("no table matches {}: nothing will be captured", scope.selection.tables);
         findings.push(Finding::note(what, []));
     }
     Ok(findings)
@@ -107,6 +108,13 @@ async fn server(sql: &SqlSession, scope: &CheckScope<'_>) -> Result<Vec<Finding>
     let row = row.map_err(|error| SqlError::of("the master", error))?;
     let mut findings = Vec::new();
     let (major, wal_level): (i32, String) = (row.get(0), row.get(1));
+    if major < COLUMN_LISTS_MAJOR && scope.selection.exclude.iter().next().is_some() {
+        let what = format!(
+            "the server is PostgreSQL {major}: columns can be left out from {COLUMN_LISTS_MAJOR} on"
+        );
+        findings
+            .push(Finding::missing(what, ["upgrade the server, or leave exclude out".to_owned()]));
+    }
     if major < OLDEST_MAJOR {
         let what = format!("the server is PostgreSQL {major}, {OLDEST_MAJOR} or later is needed");
         findings.push(Finding::missing(what, ["upgrade the server".to_owned()]));
@@ -189,6 +197,11 @@ fn rights(
 ) -> Vec<Finding> {
     let mut findings = reading(source, plan);
     findings.extend(keyless(plan));
+    findings.extend(
+        plan.cannot_exclude
+            .iter()
+            .map(|why| Finding::missing(format!("a column cannot be left out: {why}"), [])),
+    );
     if !published {
         findings.extend(publishing(source, scope, plan));
     }

@@ -29,6 +29,17 @@ pub enum BeginError {
     /// Tables whose updates would fail once published.
     #[error("{}", keyless(.0))]
     Keyless(Vec<TableFacts>),
+    /// Columns cannot be left out as the configuration says.
+    #[error("columns cannot be left out. Nothing was changed.\n  {}", .0.join("\n  "))]
+    Exclude(Vec<String>),
+    /// The publication carries what is to be left out.
+    #[error(
+        "the publication '{publication}' carries columns that are to be left out: {}. Nothing of them was passed on since this was \
+         noticed. Take them out of the publication (ALTER PUBLICATION … SET TABLE … with the columns that may leave), or out of \
+         --exclude; if they were captured before, the relay's log and the terminals have them: to be rid of them capture under \
+         a new source name", columns.join(", ")
+    )]
+    ExcludedCarried { publication: String, columns: Vec<String> },
     /// The publication cannot be made or changed.
     #[error(
         "the publication '{name}' cannot be made or extended: {source}. {}",

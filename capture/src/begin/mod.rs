@@ -19,7 +19,7 @@ pub use self::{
     publication::{
         Prepared, PublicationFacts, create, drop_publication, extend, our_publications, publication,
     },
-    published::{PublishedTable, published},
+    published::{PublishedTable, check_excluded, published},
     rules::{Standing, Violation, check_slot, check_standing, same_master},
     slot::SlotFacts,
     tables::{Identity, TableFacts, quoted, tables},

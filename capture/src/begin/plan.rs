@@ -1,9 +1,9 @@
 //! Which tables a publication of ours lists.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::tables::{Identity, TableFacts};
-use crate::settings::{Keyless, TablePatterns};
+use crate::settings::{ColumnPatterns, Keyless, Selection};
 
 /// What to publish, and what not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,11 +16,16 @@ pub struct PublicationPlan {
     pub make_full: Vec<TableFacts>,
     /// Keyless tables that are left out.
     pub left_out: Vec<TableFacts>,
+    /// By OID, the columns that are listed of a table of which others are left out.
+    pub columns: BTreeMap<u32, Vec<String>>,
+    /// Why columns cannot be left out as they are meant to be.
+    pub cannot_exclude: Vec<String>,
 }
 
 /// Decides about all tables. A table is published only where no statement of the application fails
 /// for it: a partitioned table only if its key gives every partition one, otherwise its partitions singly.
-pub fn plan(tables: &[TableFacts], patterns: &TablePatterns, keyless: Keyless) -> PublicationPlan {
+pub fn plan(tables: &[TableFacts], selection: &Selection) -> PublicationPlan {
+    let Selection { tables: patterns, exclude, keyless } = selection;
     let by_oid: HashMap<u32, &TableFacts> = tables.iter().map(|table| (table.oid, table)).collect();
     let mut plan = PublicationPlan::default();
     for table in tables {
@@ -31,14 +36,29 @@ pub fn plan(tables: &[TableFacts], patterns: &TablePatterns, keyless: Keyless) -
         }
         let by_root = root.partitioned
             && patterns.matches(&root.schema, &root.name)
-            && tree_is_keyed(tables, root);
+            && tree_is_keyed(tables, root)
+            && !tree_is_cut(tables, root, exclude);
         match (by_root, table.partitioned) {
             (true, _) if table.oid == root.oid => plan.publish.push(table.clone()),
             (true, _) | (false, true) => {}
-            (false, false) => plan.single(table, keyless),
+            (false, false) => plan.single(table, *keyless),
         }
     }
+    plan.leave_out(exclude);
     plan
+}
+
+/// A whole tree can only be listed with all its columns.
+fn tree_is_cut(tables: &[TableFacts], root: &TableFacts, exclude: &ColumnPatterns) -> bool {
+    tables
+        .iter()
+        .filter(|table| table.root == root.oid)
+        .any(|table| !left_out(table, exclude).is_empty())
+}
+
+fn left_out<'a>(table: &'a TableFacts, exclude: &ColumnPatterns) -> Vec<&'a String> {
+    let out = |column: &&String| exclude.matching(&table.schema, &table.name, column).is_some();
+    table.columns.iter().filter(out).collect()
 }
 
 fn tree_is_keyed(tables: &[TableFacts], root: &TableFacts) -> bool {
@@ -61,15 +81,50 @@ impl PublicationPlan {
             Keyless::Skip => self.left_out.push(table.clone()),
         }
     }
+
+    /// A publication may leave a column out only where no update or delete needs it: else these fail on
+    /// the master.
+    fn leave_out(&mut self, exclude: &ColumnPatterns) {
+        let mut unused: Vec<&str> = exclude.iter().collect();
+        for table in &self.publish {
+            let out = left_out(table, exclude);
+            if out.is_empty() {
+                continue;
+            }
+            let pattern = |column: &str| exclude.matching(&table.schema, &table.name, column);
+            unused.retain(|unused| !out.iter().any(|column| pattern(column) == Some(*unused)));
+            let name = format!("{}.{}", table.schema, table.name);
+            let is_full = table.identity_columns.len() >= table.columns.len()
+                || self.make_full.iter().any(|full| full.oid == table.oid);
+            if let Some(column) =
+                out.iter().find(|column| is_full || table.identity_columns.contains(column))
+            {
+                self.cannot_exclude.push(format!(
+                    "{name}.{column} is part of its table's replica identity: without it every UPDATE and DELETE on {name} would \
+                     fail. Give the table a key without it: ALTER TABLE {} REPLICA IDENTITY USING INDEX …",
+                    table.quoted()
+                ));
+            }
+            let kept = table.columns.iter().filter(|column| !out.contains(column)).cloned();
+            self.columns.insert(table.oid, kept.collect());
+        }
+        self.cannot_exclude.extend(unused.into_iter().map(|pattern| {
+            format!("{pattern} names no column of a captured table: is it misspelt, or gone? It would leave nothing out")
+        }));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::TablePatterns;
 
     fn table(oid: u32, name: &str, root: u32, partitioned: bool, identity: Identity) -> TableFacts {
         let (schema, name) = ("public".to_owned(), name.to_owned());
-        let (readable, reachable, owned, filtered) = (true, true, true, false);
+        let identity_columns = match identity {
+            Identity::Usable => vec!["id".to_owned()],
+            _ => Vec::new(),
+        };
         TableFacts {
             oid,
             schema,
@@ -77,10 +132,21 @@ mod tests {
             partitioned,
             root,
             identity,
-            readable,
-            reachable,
-            owned,
-            filtered,
+            readable: true,
+            reachable: true,
+            owned: true,
+            filtered: false,
+            columns: vec!["id".to_owned(), "name".to_owned(), "iban".to_owned()],
+            identity_columns,
+        }
+    }
+
+    fn of(tables: &[&str], exclude: &[&str], keyless: Keyless) -> Selection {
+        let list = |of: &[&str]| of.iter().map(|pattern| (*pattern).to_owned()).collect();
+        Selection {
+            tables: TablePatterns::new(list(tables)).unwrap(),
+            exclude: ColumnPatterns::new(list(exclude)).unwrap(),
+            keyless,
         }
     }
 
@@ -95,12 +161,12 @@ mod tests {
             table(2, "bare", 2, false, Identity::NoKey),
             table(3, "late", 3, false, Identity::Deferrable),
         ];
-        let of = |keyless| plan(&tables, &TablePatterns::default(), keyless);
-        assert_eq!(names(&of(Keyless::Refuse).keyless), ["bare", "late"]);
-        assert_eq!(names(&of(Keyless::Refuse).publish), ["keyed"]);
-        assert_eq!(names(&of(Keyless::Skip).left_out), ["bare", "late"]);
-        assert_eq!(names(&of(Keyless::Full).publish), ["keyed", "bare", "late"]);
-        assert_eq!(names(&of(Keyless::Full).make_full), ["bare", "late"]);
+        let plan = |keyless| plan(&tables, &of(&[], &[], keyless));
+        assert_eq!(names(&plan(Keyless::Refuse).keyless), ["bare", "late"]);
+        assert_eq!(names(&plan(Keyless::Refuse).publish), ["keyed"]);
+        assert_eq!(names(&plan(Keyless::Skip).left_out), ["bare", "late"]);
+        assert_eq!(names(&plan(Keyless::Full).publish), ["keyed", "bare", "late"]);
+        assert_eq!(names(&plan(Keyless::Full).make_full), ["bare", "late"]);
     }
 
     #[test]
@@ -110,15 +176,39 @@ mod tests {
             table(2, "part_a", 1, false, Identity::Usable),
             table(3, "part_b", 1, false, Identity::Usable),
         ];
-        let all = TablePatterns::default();
-        assert_eq!(names(&plan(&tables, &all, Keyless::Refuse).publish), ["root"]);
-        let only = TablePatterns::new(vec!["public.root".into()]).unwrap();
-        assert_eq!(names(&plan(&tables, &only, Keyless::Refuse).publish), ["root"]);
-        let one = TablePatterns::new(vec!["public.part_a".into()]).unwrap();
-        assert_eq!(names(&plan(&tables, &one, Keyless::Refuse).publish), ["part_a"]);
+        let publishes = |tables: &[TableFacts], patterns: &[&str], exclude: &[&str]| {
+            let plan = plan(tables, &of(patterns, exclude, Keyless::Refuse));
+            names(&plan.publish).join(" ")
+        };
+        assert_eq!(publishes(&tables, &[], &[]), "root");
+        assert_eq!(publishes(&tables, &["public.root"], &[]), "root");
+        assert_eq!(publishes(&tables, &["public.part_a"], &[]), "part_a");
+        // A list of columns is for single tables.
+        assert_eq!(publishes(&tables, &[], &["public.*.iban"]), "part_a part_b");
         tables[0].identity = Identity::NoKey;
         tables[2].identity = Identity::NoKey;
-        let plan = plan(&tables, &all, Keyless::Refuse);
+        let plan = plan(&tables, &of(&[], &[], Keyless::Refuse));
         assert_eq!((names(&plan.publish), names(&plan.keyless)), (vec!["part_a"], vec!["part_b"]));
+    }
+
+    #[test]
+    fn columns_are_left_out_where_no_statement_needs_them() {
+        let tables = [
+            table(1, "keyed", 1, false, Identity::Usable),
+            table(2, "bare", 2, false, Identity::NoKey),
+        ];
+        let plan = |exclude: &[&str]| plan(&tables, &of(&[], exclude, Keyless::Full));
+        let kept = plan(&["public.keyed.iban"]);
+        assert_eq!(kept.columns[&1], ["id", "name"]);
+        assert!(kept.cannot_exclude.is_empty() && !kept.columns.contains_key(&2));
+        for (wrong, word) in [
+            ("public.keyed.id", "public.keyed.id is part of its table's replica identity"),
+            // FULL means all of them.
+            ("public.bare.iban", "public.bare.iban is part of"),
+            ("public.keyed.ibann", "misspelt"),
+        ] {
+            let plan = plan(&[wrong]);
+            assert!(plan.cannot_exclude[0].contains(word), "{:?}", plan.cannot_exclude);
+        }
     }
 }

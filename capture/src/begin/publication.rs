@@ -1,3 +1,4 @@
+use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::Transaction;
 
 use super::{
@@ -68,14 +69,14 @@ pub async fn create(
         let full = format!("ALTER TABLE ONLY {} REPLICA IDENTITY FULL", table.quoted());
         transaction.batch_execute(&full).await.map_err(failed)?;
     }
-    let list: Vec<String> = plan.publish.iter().map(listed).collect();
+    let list: Vec<String> = plan.publish.iter().map(|table| listed(table, plan)).collect();
     let tables =
         if list.is_empty() { String::new() } else { format!(" FOR TABLE {}", list.join(", ")) };
-    let name = postgres_protocol::escape::escape_identifier(&settings.publication);
+    let name = escape_identifier(&settings.publication);
     let create = format!("CREATE PUBLICATION {name}{tables}");
     transaction.batch_execute(&create).await.map_err(failed)?;
     let comment = format!("{COMMENT} for the source {}", settings.name);
-    let comment = postgres_protocol::escape::escape_literal(&comment);
+    let comment = escape_literal(&comment);
     let comment = format!("COMMENT ON PUBLICATION {name} IS {comment}");
     transaction.batch_execute(&comment).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)
@@ -83,8 +84,14 @@ pub async fn create(
 
 /// A table is listed without those that inherit from it: they are listed by themselves. A partitioned
 /// one stands for its partitions.
-fn listed(table: &TableFacts) -> String {
-    if table.partitioned { table.quoted() } else { format!("ONLY {}", table.quoted()) }
+fn listed(table: &TableFacts, plan: &PublicationPlan) -> String {
+    let name = table.quoted();
+    let columns = plan.columns.get(&table.oid).map(|columns| {
+        let quoted: Vec<String> = columns.iter().map(|column| escape_identifier(column)).collect();
+        format!(" ({})", quoted.join(", "))
+    });
+    let only = if table.partitioned { "" } else { "ONLY " };
+    format!("{only}{name}{}", columns.unwrap_or_default())
 }
 
 /// Lets tables that match and are not in yet join a publication that is in use. Only an empty table
@@ -142,15 +149,15 @@ async fn join(
         let full = format!("ALTER TABLE ONLY {name} REPLICA IDENTITY FULL");
         transaction.batch_execute(&full).await?;
     }
-    let publication = postgres_protocol::escape::escape_identifier(&settings.publication);
-    let add = format!("ALTER PUBLICATION {publication} ADD TABLE {}", listed(table));
+    let publication = escape_identifier(&settings.publication);
+    let add = format!("ALTER PUBLICATION {publication} ADD TABLE {}", listed(table, plan));
     transaction.batch_execute(&add).await?;
     Ok(true)
 }
 
 /// Removes a publication.
 pub async fn drop_publication(sql: &SqlSession, name: &str) -> Result<(), SqlError> {
-    let name = postgres_protocol::escape::escape_identifier(name);
+    let name = escape_identifier(name);
     let dropped = sql.batch_execute(&format!("DROP PUBLICATION {name}")).await;
     dropped.map_err(|error| SqlError::of("the master", error))
 }

@@ -1,7 +1,8 @@
 use serde::Deserialize;
 use tokio_postgres::GenericClient;
 
-use crate::source::SqlError;
+use super::error::BeginError;
+use crate::{settings::Settings, source::SqlError};
 
 /// A table whose rows a publication carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,29 @@ pub struct PublishedTable {
     pub row_filter: Option<String>,
     /// The planner's guess of its rows; 0 where there is none.
     pub rows_guess: u64,
+}
+
+impl PublishedTable {
+    /// Schema, table and column of all that is carried of it.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.columns.iter().map(|column| (&*self.schema, &*self.name, column.as_str()))
+    }
+}
+
+/// Fails where one of the columns that are carried is to be left out.
+pub fn check_excluded<'a>(
+    settings: &Settings,
+    carried: impl Iterator<Item = (&'a str, &'a str, &'a str)>,
+) -> Result<(), BeginError> {
+    let exclude = &settings.selection.exclude;
+    let columns: Vec<String> = carried
+        .filter(|(schema, table, column)| exclude.matching(schema, table, column).is_some())
+        .map(|(schema, table, column)| format!("{schema}.{table}.{column}"))
+        .collect();
+    if columns.is_empty() {
+        return Ok(());
+    }
+    Err(BeginError::ExcludedCarried { publication: settings.publication.clone(), columns })
 }
 
 /// What `pg_publication_tables` says; the last two from 15 on.

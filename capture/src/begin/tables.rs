@@ -20,6 +20,10 @@ pub struct TableFacts {
     pub owned: bool,
     /// Row level security hides rows of it from the role.
     pub filtered: bool,
+    /// Its columns in order, generated ones left out.
+    pub columns: Vec<String>,
+    /// Those that its replica identity is made of: all of them where it is FULL.
+    pub identity_columns: Vec<String>,
 }
 
 /// What identifies a row of a table.
@@ -74,7 +78,18 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p',
        pg_catalog.has_table_privilege(c.oid, 'SELECT'),
        pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
        pg_catalog.pg_has_role(c.relowner, 'USAGE'),
-       pg_catalog.row_security_active(c.oid)
+       pg_catalog.row_security_active(c.oid),
+       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+             ORDER BY a.attnum),
+       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+               AND (c.relreplident = 'f' OR EXISTS (
+                 SELECT FROM pg_catalog.pg_index i
+                 WHERE i.indrelid = c.oid AND a.attnum = ANY(i.indkey[0:i.indnkeyatts - 1])
+                   AND CASE c.relreplident WHEN 'i' THEN i.indisreplident
+                                           WHEN 'd' THEN i.indisprimary ELSE false END))
+             ORDER BY a.attnum)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
@@ -105,6 +120,8 @@ pub async fn tables(sql: &SqlSession) -> Result<Vec<TableFacts>, SqlError> {
             reachable: row.get(9),
             owned: row.get(10),
             filtered: row.get(11),
+            columns: row.get(12),
+            identity_columns: row.get(13),
         }
     });
     Ok(facts.collect())

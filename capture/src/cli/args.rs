@@ -58,6 +58,10 @@ pub(super) struct TableArgs {
     /// The tables to capture: schema.table, where * stands for any characters. Default: all.
     #[arg(long, value_name = "PATTERN,…", value_delimiter = ',', env = "TAILWATER_TABLES")]
     pub(super) tables: Option<Vec<String>>,
+    /// Columns that never leave the master: schema.table.column, where * stands for any characters.
+    /// Needs PostgreSQL 15 or later.
+    #[arg(long, value_name = "PATTERN,…", value_delimiter = ',', env = "TAILWATER_EXCLUDE")]
+    pub(super) exclude: Option<Vec<String>>,
     /// What becomes of tables without a usable replica identity. Default: refuse.
     #[arg(long, value_enum, env = "TAILWATER_KEYLESS")]
     pub(super) keyless: Option<KeylessArg>,

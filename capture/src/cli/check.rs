@@ -2,7 +2,7 @@ use super::{
     args::CheckArgs,
     config::Config,
     failure::Failure,
-    settings::{Common, common, tables},
+    settings::{Common, common, selection},
 };
 use crate::{
     begin::{CheckScope, check},
@@ -16,12 +16,12 @@ use crate::{
 pub(super) async fn run(args: CheckArgs) -> Result<(), Failure> {
     let mut config = Config::read(args.master.config.as_deref())?;
     let Common { source, name, slot, publication } = common(args.master, &mut config)?;
-    let (tables, keyless) = tables(args.tables, &mut config)?;
+    let selection = selection(args.tables, &mut config)?;
     let default = name.as_ref().map_or_else(|| "tailwater".to_owned(), object_name);
     let (slot, publication) =
         (slot.unwrap_or_else(|| default.clone()), publication.unwrap_or(default));
     let sql = source.connect_sql().await.map_err(RunError::from)?;
-    let scope = CheckScope { slot: &slot, publication: &publication, tables: &tables, keyless };
+    let scope = CheckScope { slot: &slot, publication: &publication, selection: &selection };
     let findings = check(&source, &sql, &scope).await.map_err(RunError::from)?;
     for finding in &findings {
         println!("{finding}");

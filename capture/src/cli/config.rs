@@ -14,6 +14,7 @@ pub(super) struct Config {
     pub(super) slot: Option<String>,
     pub(super) publication: Option<String>,
     pub(super) tables: Option<OneOrMore>,
+    pub(super) exclude: Option<OneOrMore>,
     pub(super) keyless: Option<KeylessArg>,
     pub(super) relay: Option<OneOrMore>,
     pub(super) token_file: Option<std::path::PathBuf>,

@@ -6,13 +6,13 @@ use wire::{ChannelName, ChannelRule, SourceName};
 
 use super::{
     args::{MasterArgs, RunArgs, TableArgs},
-    config::Config,
+    config::{Config, OneOrMore},
     duration,
     failure::Failure,
 };
 use crate::{
     append::{RelayAddress, Token},
-    settings::{Keyless, Settings, TablePatterns, object_name},
+    settings::{ColumnPatterns, Keyless, Selection, Settings, TablePatterns, object_name},
     source::Source,
 };
 
@@ -64,16 +64,20 @@ pub(super) fn common(args: MasterArgs, config: &mut Config) -> Result<Common, Fa
     Ok(Common { source, name, slot, publication })
 }
 
-pub(super) fn tables(
-    args: TableArgs,
-    config: &mut Config,
-) -> Result<(TablePatterns, Keyless), Failure> {
-    let patterns = args.tables.filter(|tables| tables.iter().any(|table| !table.is_empty()));
-    let patterns = patterns.or_else(|| config.tables.take().map(|tables| tables.list()));
-    let patterns = patterns.unwrap_or_default().into_iter().filter(|pattern| !pattern.is_empty());
-    let patterns = TablePatterns::new(patterns.collect()).map_err(wrong)?;
-    let keyless = args.keyless.or(config.keyless).map(Keyless::from).unwrap_or_default();
-    Ok((patterns, keyless))
+pub(super) fn selection(args: TableArgs, config: &mut Config) -> Result<Selection, Failure> {
+    Ok(Selection {
+        tables: TablePatterns::new(patterns(args.tables, config.tables.take())).map_err(wrong)?,
+        exclude: ColumnPatterns::new(patterns(args.exclude, config.exclude.take()))
+            .map_err(wrong)?,
+        keyless: args.keyless.or(config.keyless).map(Keyless::from).unwrap_or_default(),
+    })
+}
+
+/// The flag (or its variable), else the file's key; empty ones are left out.
+fn patterns(flag: Option<Vec<String>>, key: Option<OneOrMore>) -> Vec<String> {
+    let flag = flag.filter(|given| given.iter().any(|pattern| !pattern.is_empty()));
+    let given = flag.or_else(|| key.map(OneOrMore::list)).unwrap_or_default();
+    given.into_iter().filter(|pattern| !pattern.is_empty()).collect()
 }
 
 /// What `run` is told.
@@ -82,7 +86,7 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
     let Common { source, name, slot, publication } = common(args.master, &mut config)?;
     let name = name
         .ok_or_else(|| Failure::usage("the source has no name: give --name, e.g. --name orders"))?;
-    let (tables, keyless) = tables(args.tables, &mut config)?;
+    let selection = selection(args.tables, &mut config)?;
     let relays = args.relay.filter(|urls| urls.iter().any(|url| !url.is_empty()));
     let relays = relays.or_else(|| config.relay.take().map(|relay| relay.list()));
     let relays: Vec<RelayAddress> = relays
@@ -115,8 +119,7 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
                 .filter(|file| !file.as_os_str().is_empty())
                 .or_else(|| config.token_file.take()),
         )?,
-        tables,
-        keyless,
+        selection,
         heartbeat_every: time(
             args.heartbeat_every,
             config.heartbeat_every.take(),

@@ -3,17 +3,22 @@ use std::collections::BTreeSet;
 use tokio_postgres::{Error, Transaction};
 use wire::Definitions;
 
-use super::{tables, user_types::UsedTypes};
+use super::{
+    tables::{self, Omitted},
+    user_types::UsedTypes,
+};
+use crate::begin::PublishedTable;
 
-/// All that is needed to create the tables, as of the transaction's snapshot.
+/// All that is needed to create the tables as they are published, as of the transaction's snapshot.
 pub(super) async fn read(
     transaction: &Transaction<'_>,
-    tables: &[u32],
+    published: &[PublishedTable],
 ) -> Result<Definitions, Error> {
-    let oids = tables::with_ancestors(transaction, tables).await?;
+    let tables: Vec<u32> = published.iter().map(|table| table.oid).collect();
+    let oids = tables::with_ancestors(transaction, &tables).await?;
     let used = UsedTypes::read(transaction, &oids).await?;
     let types = used.definitions(transaction).await?;
-    let tables = tables::definitions(transaction, &oids, &used).await?;
+    let tables = tables::definitions(transaction, &oids, &used, &Omitted::of(published)).await?;
     let of_tables = tables.iter().map(|table| &table.schema);
     let schemas: BTreeSet<String> =
         of_tables.chain(types.iter().map(|of| &of.schema)).cloned().collect();

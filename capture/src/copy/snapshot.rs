@@ -55,8 +55,7 @@ async fn copy_tables(
     tables: &[PublishedTable],
     relay: Arc<Relay>,
 ) -> Result<Snapshot, CopyError> {
-    let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
-    let definitions = definitions::read(transaction, &oids).await;
+    let definitions = definitions::read(transaction, tables).await;
     let definitions = definitions.map_err(|error| SqlError::of("the master", error))?;
     let named = definitions.tables.iter().map(|table| NamedTable {
         oid: table.oid,

@@ -63,12 +63,15 @@ impl RunError {
     /// reachable in time, 1 the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Begin(BeginError::Keyless(_) | BeginError::ChannelMoved { .. }) => 2,
+            Self::Begin(
+                BeginError::Keyless(_) | BeginError::Exclude(_) | BeginError::ChannelMoved { .. },
+            ) => 2,
             Self::NotInTime { .. } | Self::Begin(BeginError::SlotWait { .. }) => 4,
             Self::Begin(
                 BeginError::Violation(_)
                 | BeginError::NotReady(_)
-                | BeginError::PublicationGone { .. },
+                | BeginError::PublicationGone { .. }
+                | BeginError::ExcludedCarried { .. },
             ) => 3,
             Self::Assemble(AssembleError::History(_)) => 3,
             Self::GivenUp { source, .. } => source.exit_code(),
@@ -85,7 +88,9 @@ impl RunError {
     pub(super) fn state(&self) -> CaptureState {
         match self {
             Self::Begin(BeginError::Violation(violation)) => violation.state(),
-            Self::Begin(BeginError::PublicationGone { .. }) => CaptureState::PublicationChanged,
+            Self::Begin(
+                BeginError::PublicationGone { .. } | BeginError::ExcludedCarried { .. },
+            ) => CaptureState::PublicationChanged,
             Self::Assemble(AssembleError::History(_) | AssembleError::Backwards { .. }) => {
                 CaptureState::OtherHistory
             }

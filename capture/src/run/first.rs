@@ -13,11 +13,12 @@ use super::{
 use crate::{
     append::{Relay, RelayError},
     begin::{
-        BeginError, CheckScope, Identity, SlotFacts, Violation, check, create, drop_publication,
-        plan, publication, published, same_master, tables,
+        BeginError, CheckScope, Identity, PublishedTable, SlotFacts, Violation, check,
+        check_excluded, create, drop_publication, plan, publication, published, same_master,
+        tables,
     },
     copy::{CopyPlan, Hold, gather, post},
-    settings::{Keyless, Settings},
+    settings::{Keyless, Selection, Settings},
     source::SqlSession,
     walsender::{CreatedSlot, SlotSnapshot, Walsender, WalsenderError},
 };
@@ -101,6 +102,7 @@ async fn make_ready(context: &Context<'_>, master: Master) -> Result<Option<Read
     let lineage = lineage.ok_or_else(|| no_lineage(&relay))?;
     board.session(relay.clone(), session);
     let carried = published(&*sql, &settings.publication).await?;
+    check_excluded(settings, carried.iter().flat_map(PublishedTable::names))?;
     hold.tables(&carried).await.map_err(|source| BeginError::Lock { source: Box::new(source) })?;
     let created = create_slot(&mut walsender, &sql, settings).await?;
     tracing::info!(
@@ -141,7 +143,10 @@ async fn gathered_or_dropped(
 /// What must be there before the slot: nothing missing on the master, and the publication.
 async fn prepare(sql: &mut SqlSession, settings: &Settings) -> Result<(), BeginError> {
     let facts = tables(sql).await?;
-    let plan = plan(&facts, &settings.tables, settings.keyless);
+    let plan = plan(&facts, &settings.selection);
+    if !plan.cannot_exclude.is_empty() {
+        return Err(BeginError::Exclude(plan.cannot_exclude));
+    }
     let existing = publication(sql, &settings.publication).await?;
     if existing.as_ref().is_none_or(|existing| existing.ours) && !plan.keyless.is_empty() {
         return Err(BeginError::Keyless(plan.keyless));
@@ -149,8 +154,7 @@ async fn prepare(sql: &mut SqlSession, settings: &Settings) -> Result<(), BeginE
     let scope = CheckScope {
         slot: &settings.slot,
         publication: &settings.publication,
-        tables: &settings.tables,
-        keyless: Keyless::Skip,
+        selection: &Selection { keyless: Keyless::Skip, ..settings.selection.clone() },
     };
     let (missing, notes): (Vec<_>, Vec<_>) =
         check(&settings.source, sql, &scope).await?.into_iter().partition(|finding| finding.blocks);

@@ -17,8 +17,8 @@ use crate::{
     append::{CutPolicy, Pipeline, PipelineLimits},
     assemble::{Assembler, AssemblerSettings, StartingPoint},
     begin::{
-        BeginError, SlotFacts, Standing, Violation, check_standing, extend, plan, publication,
-        published, same_master, tables,
+        BeginError, PublishedTable, SlotFacts, Standing, Violation, check_excluded, check_standing,
+        extend, plan, publication, published, same_master, tables,
     },
     channels::{NamedTable, changed_map},
     ledger::Ledger,
@@ -52,7 +52,9 @@ pub(super) async fn resume(context: &Context<'_>, master: Master) -> Result<Ende
     let standing = Standing { facts: &facts, position, confirmed, timelines: &timelines };
     check_standing(&standing, &answer, head).map_err(BeginError::from)?;
     join_tables(&mut sql, settings).await?;
-    record_channels(&sql, settings, &answer).await?;
+    let carried = published(&*sql, &settings.publication).await?;
+    check_excluded(settings, carried.iter().flat_map(PublishedTable::names))?;
+    record_channels(&sql, settings, &answer, &carried).await?;
     let can_come_again = answer.known.is_some_and(|known| confirmed <= known.start);
     if has_messages && !can_come_again {
         first_beat(&sql).await?;
@@ -93,9 +95,9 @@ pub(super) async fn resume(context: &Context<'_>, master: Master) -> Result<Ende
         pulse: Pulse::start(patient, (*board).clone()),
         policy: CutPolicy::default(),
         board: (*board).clone(),
-        heartbeat_every: settings.heartbeat_every,
         relays: ordered,
         has_messages,
+        settings: (*settings).clone(),
     };
     stream.follow(stop).await?;
     Ok(Ended::Stopped)
@@ -177,7 +179,10 @@ async fn join_tables(sql: &mut SqlSession, settings: &Settings) -> Result<(), Be
     if !existing.ours {
         return Ok(());
     }
-    let plan = plan(&tables(sql).await?, &settings.tables, settings.keyless);
+    let plan = plan(&tables(sql).await?, &settings.selection);
+    if !plan.cannot_exclude.is_empty() {
+        return Err(BeginError::Exclude(plan.cannot_exclude));
+    }
     for table in plan.keyless.iter().chain(&plan.left_out) {
         let (schema, table, why) = (&table.schema, &table.name, table.identity.reason());
         tracing::warn!("not captured: {schema}.{table}, because {why}");
@@ -208,9 +213,9 @@ async fn record_channels(
     sql: &SqlSession,
     settings: &Settings,
     answer: &SessionAnswer,
+    carried: &[PublishedTable],
 ) -> Result<(), BeginError> {
     let map = answer.channel_map.clone().unwrap_or_default();
-    let carried = published(&**sql, &settings.publication).await?;
     let named = carried.iter().map(|table| NamedTable {
         oid: table.oid,
         schema: &table.schema,

@@ -11,8 +11,10 @@ use super::{board::Board, error::RunError, pulse::Pulse};
 use crate::{
     append::{CutPolicy, Pipeline, Relay},
     assemble::{Assembler, Output, Proof},
+    begin::check_excluded,
     ledger::Ledger,
-    pgoutput,
+    pgoutput::{self, Message},
+    settings::Settings,
     walsender::{CopyData, Feedback, StreamReader},
 };
 
@@ -36,7 +38,7 @@ pub(super) struct Stream {
     pub(super) pulse: Pulse,
     pub(super) policy: CutPolicy,
     pub(super) board: Board,
-    pub(super) heartbeat_every: Duration,
+    pub(super) settings: Settings,
     /// The relay in use, then the others.
     pub(super) relays: Vec<Arc<Relay>>,
     /// Where the log's newest commit record begins, until that has come again.
@@ -77,6 +79,10 @@ impl Stream {
         match message {
             CopyData::XLogData(data) => {
                 let message = pgoutput::decode(data.payload, data.start)?;
+                if let Message::Relation(of) = &message {
+                    let names = of.columns.iter().map(|c| (&*of.schema, &*of.name, &*c.name));
+                    check_excluded(&self.settings, names)?;
+                }
                 self.assembler.receive(message)?;
             }
             CopyData::Keepalive(keepalive) => self.assembler.keepalive(keepalive.end)?,
@@ -155,7 +161,7 @@ impl Stream {
     fn keep_known(&mut self, clock: &mut Clock) {
         let view = self.pulse.view();
         let grown = view.position.bytes_since(self.ledger.acknowledged());
-        if clock.last_commit.elapsed() < self.heartbeat_every || grown < QUIET_BYTES {
+        if clock.last_commit.elapsed() < self.settings.heartbeat_every || grown < QUIET_BYTES {
             return;
         }
         if !self.pipeline.is_empty() || self.assembler.is_open() {
