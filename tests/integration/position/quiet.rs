@@ -70,8 +70,10 @@ fn without_heartbeats_progress_serves_and_the_state_says_so() {
                 "CREATE ROLE {role} LOGIN REPLICATION; GRANT CREATE ON DATABASE {database} TO {role};
                  CREATE TABLE watched (id int PRIMARY KEY); ALTER TABLE watched OWNER TO {role};
                  CREATE TABLE elsewhere (n int, t text);
-                 REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC;
-                 REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, bytea) FROM PUBLIC"
+                 DO $$ DECLARE f regprocedure; BEGIN
+                   FOR f IN SELECT oid FROM pg_proc WHERE proname = 'pg_logical_emit_message' LOOP
+                     EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f);
+                   END LOOP; END $$"
             ))
             .await?;
         let relay = RelayProcess::builder().start().await?;
