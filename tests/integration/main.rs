@@ -23,4 +23,5 @@ mod history;
 mod position;
 mod relay;
 mod safety;
+mod sequences;
 mod setup;

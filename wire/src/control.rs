@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::ChannelMap;
+use crate::{ChannelMap, Sequence};
 
 /// The prefix of the logical messages by which capture itself speaks.
 pub const CONTROL_PREFIX: &str = "tailwater";
@@ -17,4 +17,10 @@ pub enum ControlRecord {
     },
     /// Nothing happened to the published tables, but WAL grew: a commit to know the master by.
     Heartbeat,
+    /// Sequences that stand elsewhere than when they were told of last. They are read a little after they
+    /// moved, so a row may be ahead of its sequence by a few seconds.
+    Sequences {
+        /// As they stand.
+        sequences: Vec<Sequence>,
+    },
 }

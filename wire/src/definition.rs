@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Sequence;
+
 /// All that is needed to create a set of tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definitions {
@@ -13,6 +15,9 @@ pub struct Definitions {
     pub types: Vec<TypeDefinition>,
     /// Tables; a partitioned table before its partitions.
     pub tables: Vec<TableDefinition>,
+    /// Sequences that the tables' columns take values from.
+    #[serde(default)]
+    pub sequences: Vec<Sequence>,
 }
 
 /// A user type.

@@ -31,6 +31,7 @@ mod problem;
 mod protocol;
 mod record;
 mod relation;
+mod sequence;
 mod slice;
 mod snapshot;
 mod transaction;
@@ -62,6 +63,7 @@ pub use protocol::{
 };
 pub use record::{HugeTransaction, Record, RecordWriter, Records};
 pub use relation::{Relation, RelationColumn, RelationId, ReplicaIdentity, TypeName};
+pub use sequence::{Sequence, SequenceBond, SequenceType};
 pub use slice::{Slice, SliceBuilder, SliceError, split_slice};
 pub use snapshot::{Snapshot, SnapshotList, SnapshotObject, SnapshotTable};
 pub use transaction::{

@@ -4,6 +4,7 @@ use tokio_postgres::{Error, Transaction};
 use wire::Definitions;
 
 use super::{
+    sequences::sequences,
     tables::{self, Omitted},
     user_types::UsedTypes,
 };
@@ -23,7 +24,9 @@ pub(super) async fn read(
     let schemas: BTreeSet<String> =
         of_tables.chain(types.iter().map(|of| &of.schema)).cloned().collect();
     let extensions = extensions(transaction, &oids, &used.oids()).await?;
-    Ok(Definitions { extensions, schemas: schemas.into_iter().collect(), types, tables })
+    let sequences = sequences(transaction, &oids).await?;
+    let schemas = schemas.into_iter().collect();
+    Ok(Definitions { extensions, schemas, types, tables, sequences })
 }
 
 /// Extensions on which the tables, their defaults, constraints, indexes or types depend.

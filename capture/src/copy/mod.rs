@@ -6,6 +6,7 @@ mod hold;
 mod packer;
 mod progress;
 mod rows;
+mod sequences;
 mod snapshot;
 mod tables;
 mod user_types;
@@ -14,5 +15,6 @@ pub use self::{
     error::CopyError,
     hold::Hold,
     packer::{Packed, RowPacker},
+    sequences::sequences,
     snapshot::{CopyPlan, gather, post},
 };

@@ -9,6 +9,7 @@ mod pulse;
 mod report;
 mod resume;
 mod runner;
+mod sequences;
 mod session;
 mod stream;
 

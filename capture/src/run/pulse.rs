@@ -10,7 +10,7 @@ use tokio::{
 };
 use wire::{CONTROL_PREFIX, ControlRecord, Lsn};
 
-use super::board::Board;
+use super::{board::Board, sequences::Sequences};
 use crate::{
     begin::{SlotFacts, published},
     explain,
@@ -54,6 +54,8 @@ pub(super) struct Patient {
     pub(super) publication: String,
     /// Tables of the log by OID: each is to be published for as long as it exists.
     pub(super) tables: Vec<u32>,
+    /// The server passes on messages.
+    pub(super) has_messages: bool,
 }
 
 impl Pulse {
@@ -90,6 +92,7 @@ async fn watch(patient: Patient, board: Board, shared: Arc<Shared>) {
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sql = None;
     let mut count: u32 = 0;
+    let mut sequences = Sequences::default();
     loop {
         let beat = tokio::select! {
             _ = looks.tick() => false,
@@ -100,7 +103,12 @@ async fn watch(patient: Patient, board: Board, shared: Arc<Shared>) {
             if beat {
                 heartbeat(sql, &shared).await
             } else {
-                look(sql, &patient, &board, &shared, count.is_multiple_of(PUBLICATION_EVERY)).await
+                let publication = count.is_multiple_of(PUBLICATION_EVERY);
+                look(sql, &patient, &board, &shared, publication).await?;
+                if patient.has_messages {
+                    sequences.look(sql, &patient.tables).await?;
+                }
+                Ok(())
             }
         };
         if let Err(error) = done.await {

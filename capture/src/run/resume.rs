@@ -72,6 +72,7 @@ pub(super) async fn resume(context: &Context<'_>, master: Master) -> Result<Ende
         slot: settings.slot.clone(),
         publication: settings.publication.clone(),
         tables: map.tables.keys().copied().collect(),
+        has_messages,
     };
     let point = StartingPoint {
         head,

@@ -3,12 +3,15 @@ use std::{collections::HashSet, pin::Pin, time::Duration};
 use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio_postgres::{Client, CopyInSink};
-use wire::{Hash, Snapshot, SnapshotTable, SourceName, TableDefinition};
+use wire::{Hash, Sequence, Snapshot, SnapshotTable, SourceName, TableDefinition};
 
 use super::{
     apply::RowApply,
     connect::{Server, Session, error_of},
-    create::{ensure_defined, ensure_types, finish_tables, run},
+    create::{
+        bind_sequences, ensure_defined, ensure_sequences, ensure_types, finish_tables, run,
+        set_sequences,
+    },
     position_row::PositionRow,
     quote::{idents, qualified},
     session::{NO_REPLICA_ROLE, open},
@@ -115,6 +118,7 @@ impl Target for PostgresTarget {
         self.row.write(&self.name, &self.session.client, source, stored).await?;
         self.run("begin a transaction", "BEGIN").await?;
         ensure_types(&self.name, self.client(), &snapshot.definitions).await?;
+        ensure_sequences(&self.name, self.client(), &snapshot.definitions.sequences).await?;
         self.load = Load::default();
         for table in &snapshot.definitions.tables {
             let made =
@@ -170,6 +174,8 @@ impl Target for PostgresTarget {
         let made: Vec<&TableDefinition> =
             definitions.tables.iter().filter(|table| self.load.made.contains(&table.oid)).collect();
         finish_tables(&self.name, self.client(), &made, definitions, self.replica_role).await?;
+        bind_sequences(&self.name, self.client(), &definitions.sequences).await?;
+        set_sequences(&self.name, self.client(), &definitions.sequences).await?;
         self.row.write(&self.name, &self.session.client, source, stored).await?;
         self.run("commit the load", "COMMIT").await?;
         self.load = Load::default();
@@ -184,6 +190,10 @@ impl Target for PostgresTarget {
 
     async fn apply(&mut self, operations: Vec<Operation>) -> Result<(), TargetError> {
         self.apply.apply(&self.name, &self.session.client, operations).await
+    }
+
+    async fn set_sequences(&mut self, sequences: &[Sequence]) -> Result<(), TargetError> {
+        set_sequences(&self.name, self.client(), sequences).await
     }
 
     async fn commit(&mut self, source: &SourceName, stored: &Stored) -> Result<(), TargetError> {

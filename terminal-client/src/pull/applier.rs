@@ -100,6 +100,9 @@ impl<'a, T: Target> Applier<'a, T> {
         if changes > 0 {
             self.target.apply(batch.operations).await?;
         }
+        if !batch.sequences.is_empty() {
+            self.target.set_sequences(&batch.sequences).await?;
+        }
         drop(batch.applied);
         if let Some(map) = batch.channel_map {
             self.stored.channel_map = map;

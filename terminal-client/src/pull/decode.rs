@@ -1,7 +1,7 @@
 use std::{mem::take, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
-use wire::{CONTROL_PREFIX, Change, ChannelMap, ControlRecord, Relation, SourceName};
+use wire::{CONTROL_PREFIX, Change, ChannelMap, ControlRecord, Relation, Sequence, SourceName};
 
 use super::bundle::Bundle;
 use crate::{
@@ -25,6 +25,8 @@ pub(super) struct Batch {
     pub(super) operations: Vec<Operation>,
     /// A channel map that is in force behind it.
     pub(super) channel_map: Option<ChannelMap>,
+    /// Sequences that moved in it.
+    pub(super) sequences: Vec<Sequence>,
     /// Transactions that end in it and changed a row.
     pub(super) transactions: u64,
     /// Where it leaves the target, if that is between two transactions.
@@ -57,7 +59,13 @@ pub(super) fn decode(
                     batch.boundary = None;
                 }
                 Event::Change { channel, change } if channel.is_control() => {
-                    batch.channel_map = control(&change).or(batch.channel_map.take());
+                    match control(&change) {
+                        Some(ControlRecord::Channels { map }) => batch.channel_map = Some(map),
+                        Some(ControlRecord::Sequences { sequences }) => {
+                            batch.sequences.extend(sequences);
+                        }
+                        Some(ControlRecord::Heartbeat) | None => {}
+                    }
                 }
                 Event::Change { change: Change::Message { .. }, .. } => {}
                 Event::Change { change, .. } => {
@@ -101,14 +109,13 @@ fn hand_on(out: &mpsc::Sender<Batch>, batch: &mut Batch, bytes: &mut usize) -> b
     sent
 }
 
-fn control(change: &Change<Arc<Relation>>) -> Option<ChannelMap> {
+fn control(change: &Change<Arc<Relation>>) -> Option<ControlRecord> {
     let Change::Message { prefix, content, .. } = change else { return None };
     if prefix != CONTROL_PREFIX {
         return None;
     }
     match serde_json::from_slice(content) {
-        Ok(ControlRecord::Channels { map }) => Some(map),
-        Ok(ControlRecord::Heartbeat) => None,
+        Ok(record) => Some(record),
         // From a newer capture; what rows need is never only here.
         Err(error) => {
             tracing::warn!(%error, "a control record that this version does not know");

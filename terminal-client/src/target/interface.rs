@@ -1,7 +1,7 @@
 use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
-use wire::{Snapshot, SnapshotTable, SourceName};
+use wire::{Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{error::TargetError, operation::Operation, stored::Stored};
 
@@ -69,6 +69,16 @@ pub trait Target: Send {
         &mut self,
         operations: Vec<Operation>,
     ) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// Puts sequences to where they stand at the source, in the open transaction; those of tables that
+    /// are not here are passed over. What cannot be done is no error: no row depends on it.
+    fn set_sequences(
+        &mut self,
+        sequences: &[Sequence],
+    ) -> impl Future<Output = Result<(), TargetError>> + Send {
+        let _ = sequences;
+        std::future::ready(Ok(()))
+    }
 
     /// Writes the position and commits; both are on disk when it returns.
     fn commit(

@@ -8,7 +8,7 @@ use axum::{
 };
 use hyper::header;
 use serde::Deserialize;
-use wire::{ChannelName, Snapshot, SnapshotList, headers};
+use wire::{ChannelName, Sequence, Snapshot, SnapshotList, headers};
 
 use super::link::Links;
 use crate::{
@@ -70,10 +70,14 @@ fn for_reader(mut snapshot: Snapshot, channels: &Channels, links: &Links) -> Sna
     snapshot.tables.retain(|table| channels.keep(&table.channel));
     snapshot.hashes = snapshot.hashes.filtered(|channel: &ChannelName| channels.keep(channel));
     let map = &snapshot.channel_map;
-    snapshot
-        .definitions
+    let definitions = &mut snapshot.definitions;
+    definitions
         .tables
         .retain(|table| channels.keep(&map.channel(table.oid, &table.schema, &table.name)));
+    let tables = &definitions.tables;
+    definitions.sequences.retain(|Sequence { column: (schema, name, _), .. }| {
+        tables.iter().any(|table| table.schema == *schema && table.name == *name)
+    });
     for object in snapshot.tables.iter_mut().flat_map(|table| &mut table.objects) {
         object.url = Some(links.to(object.name));
     }

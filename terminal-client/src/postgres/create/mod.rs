@@ -4,6 +4,7 @@ mod attempt;
 mod existing;
 mod finish;
 mod from_relation;
+mod sequences;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -12,5 +13,6 @@ mod types;
 pub(super) use attempt::run;
 pub(super) use finish::finish_tables;
 pub(super) use from_relation::ensure_table;
+pub(super) use sequences::{bind_sequences, ensure_sequences, set_sequences};
 pub(super) use tables::ensure_defined;
 pub(super) use types::ensure_types;

@@ -1,0 +1,44 @@
+use tokio::time::Instant;
+use wire::{ControlRecord, Sequence};
+
+use super::pulse::emit;
+use crate::{
+    copy::sequences,
+    source::{Refusal, SqlError, SqlSession},
+};
+
+/// The sequences of the captured tables: told of in the stream when they moved.
+#[derive(Debug, Default)]
+pub(super) struct Sequences {
+    told: Vec<Sequence>,
+    /// The role may not write messages.
+    mute: bool,
+}
+
+impl Sequences {
+    /// Looks where they stand, and writes into the WAL which of them moved since the last time.
+    pub(super) async fn look(&mut self, sql: &SqlSession, tables: &[u32]) -> Result<(), SqlError> {
+        if self.mute {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let now = sequences(&**sql, tables).await;
+        let now = now.map_err(|error| SqlError::of("the master", error))?;
+        let moved: Vec<Sequence> = now
+            .iter()
+            .filter(|sequence| sequence.last.is_some() && !self.told.contains(sequence))
+            .cloned()
+            .collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        tracing::debug!(moved = moved.len(), took = ?begun.elapsed(), "sequences moved");
+        match emit(sql, &ControlRecord::Sequences { sequences: moved }).await {
+            // It is said where heartbeats are.
+            Err(error) if error.refusal() == Some(&Refusal::NoRights) => self.mute = true,
+            done => done?,
+        }
+        self.told = now;
+        Ok(())
+    }
+}
