@@ -19,6 +19,7 @@ mod decoding;
 mod ending;
 mod errors;
 mod exclude;
+mod faults;
 mod history;
 mod position;
 mod relay;

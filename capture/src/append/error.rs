@@ -20,7 +20,7 @@ pub enum RelayError {
     Foreign { url: String, doing: &'static str, status: StatusCode, excerpt: String },
     /// The answer cannot be read.
     #[error(
-        "the relay at {url} answered {doing} with something that cannot be read: is it of another version?"
+        "the relay at {url} answered {doing} with something that cannot be read: is it of another version, or did a proxy answer?"
     )]
     Answer { url: String, doing: &'static str, source: serde_json::Error },
 }
@@ -66,7 +66,9 @@ impl RelayError {
     /// What helps.
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Unreachable { .. } => Remedy::Again,
+            // What answers in the relay's place (a captive portal, a gateway) goes away again; a wrong
+            // address is found out at the start, which does not try for ever.
+            Self::Unreachable { .. } | Self::Foreign { .. } | Self::Answer { .. } => Remedy::Again,
             Self::Refused { problem, .. } => match problem.kind {
                 ProblemKind::Unavailable
                 | ProblemKind::StorageFull
@@ -80,11 +82,6 @@ impl RelayError {
                 | ProblemKind::Malformed => Remedy::Reopen,
                 _ => Remedy::Stop,
             },
-            Self::Foreign { status, .. } => match status.as_u16() {
-                408 | 425 | 429 | 500..=599 => Remedy::Again,
-                _ => Remedy::Stop,
-            },
-            Self::Answer { .. } => Remedy::Stop,
         }
     }
 }
