@@ -6,8 +6,12 @@ mod changes;
 mod error;
 mod history;
 mod huge;
+#[cfg(test)]
+mod keepalives;
 mod mapping;
 mod open;
+#[cfg(test)]
+mod order;
 mod outline;
 mod relations;
 #[cfg(test)]

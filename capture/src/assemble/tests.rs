@@ -9,15 +9,15 @@ use super::{
 };
 use crate::ledger::Ledger;
 
-fn insert(table: u32, text: &str) -> Op {
+pub(super) fn insert(table: u32, text: &str) -> Op {
     Op::Insert { table, text: text.to_owned() }
 }
 
-fn transaction(xid: u32, ops: Vec<Op>) -> Piece {
+pub(super) fn transaction(xid: u32, ops: Vec<Op>) -> Piece {
     Piece::Transaction { xid, ops }
 }
 
-fn feed(assembler: &mut Assembler, sent: Sent) -> Result<(), AssembleError> {
+pub(super) fn feed(assembler: &mut Assembler, sent: Sent) -> Result<(), AssembleError> {
     match sent {
         Sent::Message(message) => assembler.receive(*message),
         Sent::Keepalive(end) => assembler.keepalive(end),
@@ -25,7 +25,7 @@ fn feed(assembler: &mut Assembler, sent: Sent) -> Result<(), AssembleError> {
 }
 
 /// Everything in one session; cut once at the end.
-fn whole(wal: &Wal, map: ChannelMap, drain_above: usize) -> Log {
+pub(super) fn whole(wal: &Wal, map: ChannelMap, drain_above: usize) -> Log {
     let mut log = Log::new(map);
     let mut assembler = log.assembler(Wal::BEGIN, 1, drain_above);
     for sent in wal.stream(Wal::BEGIN) {
@@ -36,7 +36,7 @@ fn whole(wal: &Wal, map: ChannelMap, drain_above: usize) -> Log {
     log
 }
 
-fn deliver(assembler: &mut Assembler, log: &mut Log) {
+pub(super) fn deliver(assembler: &mut Assembler, log: &mut Log) {
     while let Some(output) = assembler.pop() {
         match output {
             Output::Part(part) => log.upload(part),
@@ -181,7 +181,7 @@ fn a_restart_with_a_huge_known_commit_holds_little_and_compares() {
 }
 
 /// The history that a relay has, and another one that went another way after its first transaction.
-fn branches() -> (Log, Lsn, Wal) {
+pub(super) fn branches() -> (Log, Lsn, Wal) {
     let first = transaction(700, vec![insert(1, "first")]);
     let wal = Wal::new(vec![first.clone(), transaction(701, vec![insert(1, "second")])]);
     let log = whole(&wal, ChannelMap::default(), 1 << 20);
@@ -190,7 +190,7 @@ fn branches() -> (Log, Lsn, Wal) {
     (log, confirmed, Wal::new(vec![first, transaction(701, vec![insert(1, "other")]), third]))
 }
 
-fn replayed(log: &Log, confirmed: Lsn, wal: &Wal) -> Result<(), AssembleError> {
+pub(super) fn replayed(log: &Log, confirmed: Lsn, wal: &Wal) -> Result<(), AssembleError> {
     let mut assembler = log.assembler(confirmed, 2, 1 << 20);
     wal.stream(confirmed).into_iter().try_for_each(|sent| feed(&mut assembler, sent))
 }
@@ -259,17 +259,6 @@ fn the_channel_map_of_a_record_holds_for_what_comes_after() {
 }
 
 #[test]
-fn positions_only_go_forward() {
-    let mut wal = Wal::new(vec![
-        transaction(700, vec![insert(1, "a")]),
-        transaction(701, vec![insert(1, "b")]),
-    ]);
-    wal.pieces.swap(0, 1);
-    let error = replayed(&Log::new(ChannelMap::default()), Wal::BEGIN, &wal).unwrap_err();
-    assert!(matches!(error, AssembleError::Backwards { .. }), "{error}");
-}
-
-#[test]
 fn empty_transactions_are_progress() {
     let empty = |xid| transaction(xid, Vec::new());
     let wal = Wal::new(vec![empty(700), empty(701), Piece::Other]);
@@ -283,19 +272,4 @@ fn empty_transactions_are_progress() {
     deliver(&mut assembler, &mut log);
     assert_eq!((log.head, log.slices, log.known), (wal.end(), 1, None));
     assert!(!assembler.cut_progress().unwrap());
-}
-
-#[test]
-fn a_stream_out_of_order_is_refused() {
-    let wal = Wal::new(vec![transaction(700, vec![insert(1, "a")])]);
-    let sent = wal.stream(Wal::BEGIN);
-    let log = Log::new(ChannelMap::default());
-    // Without its BEGIN; without the table's description; without its COMMIT.
-    for left_out in [1, 2, 4] {
-        let mut assembler = log.assembler(Wal::BEGIN, 1, 1 << 20);
-        let twice = sent.iter().chain(&sent).cloned().enumerate();
-        let broken = twice.filter(|(at, _)| at % sent.len() != left_out);
-        let result = broken.map(|(_, sent)| sent).try_for_each(|sent| feed(&mut assembler, sent));
-        assert!(result.is_err(), "{left_out}");
-    }
 }
