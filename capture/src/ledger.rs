@@ -130,6 +130,13 @@ mod tests {
     }
 
     #[test]
+    fn whatever_comes_again_the_slot_stays_at_what_is_durable() {
+        let mut ledger = Ledger::new(at(500), at(100));
+        assert_eq!(ledger.known_again(at(900)), Some(at(500)));
+        assert_eq!(ledger.acknowledged(), at(500));
+    }
+
+    #[test]
     fn progress_counts_where_no_commit_can_be_had() {
         let mut ledger = Ledger::new(at(100), at(100));
         ledger.sent(at(400), None);

@@ -75,6 +75,36 @@ fn a_server_stops_although_the_slot_is_behind() {
     });
 }
 
+/// A server that asks is told what we have received; its slot does not take that for durable.
+#[test]
+fn what_was_only_received_is_not_acknowledged() {
+    test(async {
+        let cluster =
+            Cluster::builder().without_fsync().setting("wal_sender_timeout", "2s").start().await?;
+        let database = cluster.database().await?;
+        database.execute("CREATE TABLE t (id int PRIMARY KEY)").await?;
+        // Nothing is told unasked, so that the server has to ask.
+        let never = Duration::from_secs(3600);
+        let settings = StreamSettings { status_every: never, ..StreamSettings::default() };
+        let (mut reader, _feedback) = open(&database, "received", settings).await?;
+        database.execute("INSERT INTO t VALUES (1)").await?;
+        let end = transaction(&mut reader).await?.1;
+        let reading = tokio::spawn(async move { while reader.next().await.is_ok() {} });
+        let received =
+            format!("SELECT count(*) FROM pg_stat_replication WHERE write_lsn >= '{end}'");
+        harness::eventually("the server was told", Duration::from_secs(20), async || {
+            Ok(database.value(&received).await?.as_deref() == Some("1"))
+        })
+        .await?;
+        let acknowledged = format!(
+            "SELECT count(*) FROM pg_replication_slots WHERE confirmed_flush_lsn >= '{end}'"
+        );
+        assert_eq!(database.value(&acknowledged).await?.as_deref(), Some("0"));
+        assert!(!reading.is_finished(), "the stream goes on");
+        Ok(())
+    });
+}
+
 #[test]
 fn a_dead_but_open_connection_is_noticed() {
     test(async {

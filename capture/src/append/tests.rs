@@ -120,6 +120,16 @@ async fn a_slice_waits_for_the_parts_before_it() {
     assert_eq!(seen.last().unwrap(), "log");
 }
 
+/// What was sent is not yet durable; only the relay's answer says what is.
+#[tokio::test]
+async fn only_what_the_relay_names_is_durable() {
+    let durable = Lsn::new(BEGIN + 5);
+    let answer = serde_json::to_string(&wire::AppendAnswer { durable }).unwrap();
+    let mut pipeline = pipeline(relay(move |_| Answer::Json(answer.clone())).await);
+    pipeline.slice(slice(0));
+    assert_eq!(pipeline.next().await.unwrap(), Some(durable));
+}
+
 #[tokio::test]
 async fn what_another_attempt_would_not_change_is_given_back() {
     for (kind, remedy) in [
