@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use wire::Lsn;
 
 use super::{
-    faulty::{Faults, open_faulty},
+    faults::Faults,
+    faulty::open_faulty,
     fixture::{BEGIN, begun, facts, open, put, request, resumed, small, snapshot},
     reader::Reader,
     sealing::{fill, noise},

@@ -4,15 +4,13 @@
 use std::{
     io::{self, Write},
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use wire::{Hash, Lsn};
 
+use super::faults::{Faults, Step};
 use crate::{
     feed::source,
     log::{
@@ -29,34 +27,6 @@ use crate::{
     },
 };
 
-/// How many operations that change something still work.
-#[derive(Clone, Debug)]
-pub(super) struct Faults(Arc<AtomicI64>);
-
-impl Faults {
-    pub(super) fn none() -> Self {
-        Self(Arc::new(AtomicI64::new(i64::MAX)))
-    }
-
-    /// Lets `count` more operations work.
-    pub(super) fn after(&self, count: i64) {
-        self.0.store(count, Ordering::SeqCst);
-    }
-
-    /// Whether something failed.
-    pub(super) fn struck(&self) -> bool {
-        self.0.load(Ordering::SeqCst) < 0
-    }
-
-    fn pass(&self) -> Result<(), StoreError> {
-        if self.0.fetch_sub(1, Ordering::SeqCst) > 0 {
-            return Ok(());
-        }
-        self.0.store(-1, Ordering::SeqCst);
-        Err(StoreError::io("faulty", io::ErrorKind::StorageFull.into()))
-    }
-}
-
 #[derive(Debug)]
 struct Faulty<T> {
     inner: T,
@@ -65,12 +35,14 @@ struct Faulty<T> {
 
 impl Tail for Faulty<SledTail> {
     fn append(&self, item: Item<'_>, replaces: Option<Lsn>) -> Result<(), StoreError> {
+        self.faults.wait(Step::Append);
         self.faults.pass()?;
         self.inner.append(item, replaces)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.faults.pass()?;
+        self.faults.wait(Step::Sync);
+        self.faults.pass_sync()?;
         self.inner.sync()
     }
 

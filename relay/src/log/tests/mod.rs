@@ -3,6 +3,8 @@
 mod conformance;
 mod crash;
 mod damage;
+mod durable;
+mod faults;
 mod faulty;
 mod fixture;
 mod full;

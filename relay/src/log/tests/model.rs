@@ -6,7 +6,8 @@ use proptest::{prelude::*, test_runner::TestCaseResult};
 use wire::{ChannelName, Hash, Lsn, Slice};
 
 use super::{
-    faulty::{Faults, open_faulty},
+    faults::Faults,
+    faulty::open_faulty,
     fixture::{BEGIN, begun, resumed, small},
     reader::Reader,
     sealing::noise,
