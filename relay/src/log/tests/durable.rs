@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{
     faults::{Faults, Step},
     faulty::open_faulty,
-    fixture::{BEGIN, Got, begun, get, pull, resumed, small},
+    fixture::{BEGIN, Got, begun, get, pull, request, resumed, small, snapshot},
 };
 use crate::{
     feed::Feed,
@@ -66,6 +66,34 @@ async fn an_append_and_its_repeat_wait_for_the_sync() {
     bench.go_on_without_a_sync();
     assert!(first.await.is_err());
     assert!(again.await.is_err());
+    bench.nothing_counts();
+}
+
+/// What capture is told at its start, it takes for durable.
+#[tokio::test]
+async fn a_session_is_not_told_of_what_was_not_synced() {
+    let mut bench = held().await;
+    let slice = bench.feed.one(&[("a", b"1")]);
+    let append = asked!(bench.log.append(bench.session, slice));
+    let session = asked!(bench.log.open_session(request(false)));
+    bench.go_on_without_a_sync();
+    assert!(append.await.is_err());
+    let answer = session.await;
+    assert!(answer.is_err(), "{answer:?}");
+    bench.nothing_counts();
+}
+
+#[tokio::test]
+async fn a_snapshot_is_not_taken_behind_what_was_not_synced() {
+    let mut bench = held().await;
+    let slice = bench.feed.one(&[("a", b"1")]);
+    let at = slice.header().through;
+    let append = asked!(bench.log.append(bench.session, slice));
+    let snapshot = snapshot(bench.feed.lineage, at);
+    let added = asked!(bench.log.add_snapshot(bench.session, snapshot));
+    bench.go_on_without_a_sync();
+    assert!(append.await.is_err());
+    assert!(added.await.is_err());
     bench.nothing_counts();
 }
 

@@ -131,19 +131,21 @@ impl Writer {
             }
             Job::Session { request, reply } => {
                 self.commit(std::mem::take(group));
-                let _ = reply.send(self.open_session(&request));
+                let answer = self.unbroken().and_then(|()| self.open_session(&request));
+                let _ = reply.send(answer);
             }
             Job::Snapshot { session, snapshot, reply } => {
                 self.commit(std::mem::take(group));
-                let _ = reply.send(self.add_snapshot(session, &snapshot));
+                let answer = self.unbroken().and_then(|()| self.add_snapshot(session, &snapshot));
+                let _ = reply.send(answer);
             }
             Job::Stop => {}
         }
     }
 
     fn append(&mut self, append: Append, group: &mut Group) {
-        if let Some((_, refusal)) = &self.broken {
-            let _ = append.reply.send(Err(refusal.clone()));
+        if let Err(refusal) = self.unbroken() {
+            let _ = append.reply.send(Err(refusal));
             return;
         }
         group.bytes += append.slice.bytes().len();
@@ -171,9 +173,7 @@ impl Writer {
     }
 
     fn make_durable(&mut self) -> Result<(), Refusal> {
-        if let Some((_, refusal)) = &self.broken {
-            return Err(refusal.clone());
-        }
+        self.unbroken()?;
         let synced = self.shared.tail.sync();
         synced.and_then(|()| self.write_head()).map_err(|error| self.fail(error))
     }
@@ -202,6 +202,11 @@ impl Writer {
         let refusal = Refusal::from(error);
         self.broken = Some((Instant::now(), refusal.clone()));
         refusal
+    }
+
+    /// Refuses where the store has failed: how the log stands here is then not how it is on disk.
+    fn unbroken(&self) -> Result<(), Refusal> {
+        self.broken.as_ref().map_or(Ok(()), |(_, refusal)| Err(refusal.clone()))
     }
 
     /// After a failure: opens the store anew and finds out what it holds.
