@@ -6,6 +6,8 @@ mod database;
 mod files;
 mod records;
 mod tail;
+#[cfg(test)]
+mod torn;
 
 pub(super) use files::FileObjects;
 pub(super) use records::SledRecords;

@@ -119,3 +119,35 @@ fn advance(state: &mut ClosedState, slice: &SliceHeader) -> Result<(), StoreErro
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::ChannelHashes;
+
+    use super::*;
+    use crate::{
+        feed::{Feed, source},
+        log::{engine::SledTail, tail::Item},
+    };
+
+    /// By it a capture knows its master again, so it must not be lost where only progress follows.
+    #[test]
+    fn the_newest_commit_outlives_progress() {
+        let folder = tempfile::tempdir().unwrap();
+        let tail = SledTail::open(folder.path(), &source(), 1 << 20).unwrap();
+        let (begin, hashes) = (Lsn::new(1000), ChannelHashes::default());
+        let lineage = wire::Lineage::from_bytes([1; 16]);
+        let mut feed = Feed::new(lineage, begin, hashes.clone());
+        let slices = [feed.one(&[("a", b"1")]), feed.progress()];
+        slices.iter().for_each(|slice| tail.append(Item::Slice(slice), None).unwrap());
+        let mut state = ClosedState { through: begin, hashes, channel_map: None, known: None };
+        let commit = slices[0].header().commit;
+        for limit in [1100, 1110].map(Lsn::new) {
+            let group = gather(&tail, state, limit, 1 << 20).unwrap().unwrap();
+            assert_eq!((group.state.through, group.state.known), (limit, commit));
+            assert_eq!(group.header.commit.is_some(), limit == Lsn::new(1100));
+            state = group.state;
+        }
+        assert!(commit.is_some());
+    }
+}

@@ -13,7 +13,7 @@ use super::{
     sealing::{fill, wait_sealed},
 };
 use crate::{
-    feed::source,
+    feed::{Feed, source},
     log::{Channels, Log, ReadError, Refusal},
 };
 
@@ -32,6 +32,10 @@ async fn refuses_but_serves_what_is_whole(folder: &Path, acknowledged: Lsn) {
     assert!(damage.lsn < acknowledged, "{damage:?}");
     assert!(damage.detail.contains(&damage.lsn.to_string()), "{}", damage.detail);
     let refused = log.open_session(request(false)).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Damaged(_)));
+    // Nor does a capture that is still there go on.
+    let mut feed = Feed::new(standing.lineage, damage.lsn, standing.hashes.clone());
+    let refused = log.append(standing.session, feed.one(&[("a", b"1")])).await.unwrap_err();
     assert!(matches!(refused, Refusal::Damaged(_)));
     for after in [damage.lsn, acknowledged] {
         let refused = get(&log, &pull(after, 1, Channels::All)).unwrap_err();

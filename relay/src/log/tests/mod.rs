@@ -8,6 +8,7 @@ mod faults;
 mod faulty;
 mod fixture;
 mod full;
+mod history;
 mod kill;
 mod model;
 mod reader;

@@ -65,6 +65,9 @@ async fn a_newer_session_wins() {
         let refused = log.append(unknown, slice.clone()).await;
         assert!(matches!(refused, Err(Refusal::Fenced { .. })));
     }
+    let snapshot = snapshot(feed.lineage, Lsn::new(1100));
+    let refused = log.add_snapshot(old, snapshot).await;
+    assert!(matches!(refused, Err(Refusal::Fenced { .. })));
     assert!(log.append(new, slice).await.is_ok());
 }
 
@@ -122,10 +125,15 @@ async fn progress_is_replaced_by_the_next() {
     // In the middle of what was joined: the slice that holds it comes.
     let middle = get(&log, &pull(Lsn::new(1333), 1 << 20, Channels::All)).unwrap();
     assert!(matches!(middle, Got::Slices(slices) if slices[0].header().after == Lsn::new(1100)));
+    // What capture knows its master by is still the commit.
+    log.append(session, feed.progress()).await.unwrap();
+    let known = |log: &Log| log.standing().known.unwrap().end;
+    assert_eq!(known(&log), last);
     drop(log);
     let log = open(folder.path(), small());
-    assert_eq!(log.standing().head, Some(last));
-    assert_eq!(ends(&log), [1100, 1700]);
+    assert_eq!(log.standing().head, Some(Lsn::new(1710)));
+    assert_eq!(known(&log), last);
+    assert_eq!(ends(&log), [1100, 1700, 1710]);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod basics;
 mod bounds;
 mod damage;
+mod fences;
 mod objects;
 mod pulls;
 pub(super) mod relay;
