@@ -118,8 +118,17 @@ pub(super) fn spooled(bytes: &Bytes, name: Hash, spool: &Path) -> ObjectFile {
     ObjectFile::new(name, file.into_temp_path())
 }
 
-/// As the relay seals: the records of each channel, packed anew.
 fn closed(slice: &Slice, parts: Vec<(ChannelName, ObjectFile)>, spool: &Path) -> Range {
+    let (range, files) = listed(slice, parts, spool);
+    Range::from_objects(source(), lineage(), &range, files).unwrap()
+}
+
+/// As the relay seals: the records of each channel, packed anew; and how a manifest lists them.
+pub(super) fn listed(
+    slice: &Slice,
+    parts: Vec<(ChannelName, ObjectFile)>,
+    spool: &Path,
+) -> (ManifestRange, Vec<ChannelFiles>) {
     let from = slice.header();
     let (mut channels, mut files) = (Vec::new(), Vec::new());
     for (part, payload) in slice.parts() {
@@ -161,5 +170,5 @@ fn closed(slice: &Slice, parts: Vec<(ChannelName, ObjectFile)>, spool: &Path) ->
         changes: from.changes,
         channels,
     };
-    Range::from_objects(source(), lineage(), &range, files).unwrap()
+    (range, files)
 }
