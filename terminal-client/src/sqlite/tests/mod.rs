@@ -8,3 +8,4 @@ mod given;
 mod load;
 mod locks;
 mod memory;
+mod position;
