@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use wire::{ObjectKind, Snapshot, SnapshotTable};
+use wire::{ObjectHeader, ObjectKind, Snapshot, SnapshotTable};
 
 use super::{error::PullError, settings::Settings, trouble::Trouble};
 use crate::{
@@ -115,7 +115,6 @@ impl<T: Target> Loading<'_, T> {
         }
     }
 
-    /// The object must be that part of that table in that snapshot, whatever the list calls it.
     fn check(
         &self,
         table: &SnapshotTable,
@@ -123,16 +122,24 @@ impl<T: Target> Loading<'_, T> {
         file: &ObjectFile,
     ) -> Result<(), PullError> {
         let (header, _) = file.open().map_err(|error| self.damaged(table, error.to_string()))?;
-        let right = matches!(header.kind, ObjectKind::Snapshot { lsn, table: oid, part, .. }
-            if lsn == self.snapshot.lsn && oid == table.oid && usize::try_from(part) == Ok(place))
-            && header.source == self.settings.source
-            && header.lineage == self.snapshot.lineage
-            && header.channel == table.channel;
-        if right {
+        if header.source == self.settings.source && is_part(&header, self.snapshot, table, place) {
             return Ok(());
         }
         Err(self.damaged(table, format!("its object {} holds something else", file.name())))
     }
+}
+
+/// An object must be that part of that table in that snapshot, whatever the list calls it.
+fn is_part(
+    header: &ObjectHeader,
+    snapshot: &Snapshot,
+    table: &SnapshotTable,
+    place: usize,
+) -> bool {
+    matches!(header.kind, ObjectKind::Snapshot { lsn, table: oid, part, .. }
+        if lsn == snapshot.lsn && oid == table.oid && usize::try_from(part) == Ok(place))
+        && header.lineage == snapshot.lineage
+        && header.channel == table.channel
 }
 
 fn read_object(file: &ObjectFile, out: &mpsc::Sender<bytes::Bytes>) -> Result<(), Malformed> {
@@ -143,4 +150,57 @@ fn read_object(file: &ObjectFile, out: &mpsc::Sender<bytes::Bytes>) -> Result<()
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::{ChannelName, Lineage, Lsn, SourceName};
+
+    use super::*;
+
+    #[test]
+    fn an_object_is_taken_for_nothing_but_what_it_is() {
+        let (lineage, lsn, channel) =
+            (Lineage::from_bytes([1; 16]), Lsn::new(10), ChannelName::default_channel());
+        let snapshot = Snapshot {
+            lineage,
+            lsn,
+            hashes: Default::default(),
+            channel_map: Default::default(),
+            definitions: Default::default(),
+            tables: Vec::new(),
+            created_at: String::new(),
+        };
+        let table = SnapshotTable {
+            oid: 7,
+            schema: "public".into(),
+            name: "t".into(),
+            channel: channel.clone(),
+            columns: Vec::new(),
+            rows: 0,
+            raw_len: 0,
+            objects: Vec::new(),
+        };
+        let of = |lineage, channel: ChannelName, kind| ObjectHeader {
+            source: SourceName::new("orders").unwrap(),
+            lineage,
+            channel,
+            route: String::new(),
+            raw_len: 0,
+            kind,
+        };
+        let part = |lsn, table, part| ObjectKind::Snapshot { lsn, table, part, rows: 0 };
+        let taken = |header: ObjectHeader| is_part(&header, &snapshot, &table, 1);
+        assert!(taken(of(lineage, channel.clone(), part(lsn, 7, 1))));
+        for kind in [
+            part(Lsn::new(11), 7, 1),
+            part(lsn, 8, 1),
+            part(lsn, 7, 0),
+            ObjectKind::Transaction { session: 1, xid: 1, part: 1 },
+        ] {
+            assert!(!taken(of(lineage, channel.clone(), kind.clone())), "{kind:?}");
+        }
+        assert!(!taken(of(Lineage::from_bytes([2; 16]), channel.clone(), part(lsn, 7, 1))));
+        assert!(!taken(of(lineage, ChannelName::new("b").unwrap(), part(lsn, 7, 1))));
+    }
 }
