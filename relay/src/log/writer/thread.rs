@@ -154,7 +154,7 @@ impl Writer {
 
     /// Syncs and answers.
     fn commit(&mut self, group: Group) {
-        let result = if group.slices.is_empty() { Ok(()) } else { self.make_durable() };
+        let result = if group.slices.is_empty() { self.unbroken() } else { self.make_durable() };
         match result {
             Ok(()) => {
                 self.publish(group.slices);
