@@ -7,5 +7,6 @@ mod fake;
 mod objects;
 mod pulling;
 mod requests;
+mod rows;
 mod samples;
 mod snapshots;
