@@ -64,8 +64,9 @@ pub fn quoted(schema: &str, name: &str) -> String {
     format!("{}.{}", quote(schema), quote(name))
 }
 
-/// Extensions' own tables are made by the extension at a terminal too. Partitions are found by their
-/// tree; `pg_partition_root` is NULL for a table outside any.
+/// The schema of a terminal, which the database may be too, tells only where that terminal stands. Extensions'
+/// own tables are made by the extension at a terminal too. Partitions are found by their tree;
+/// `pg_partition_root` is NULL for a table outside any.
 const TABLES: &str = "
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p',
        coalesce(pg_catalog.pg_partition_root(c.oid)::oid, c.oid),
@@ -92,7 +93,7 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p',
              ORDER BY a.attnum)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'tailwater') AND n.nspname NOT LIKE 'pg\\_%'
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY n.nspname, c.relname";
