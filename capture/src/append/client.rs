@@ -16,6 +16,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Added for each MiB sent, so that a slow line is not taken for a dead one.
 const PER_MIB: Duration = Duration::from_secs(10);
+/// No answer of a relay is longer; more is not read, whoever sends it: 32 MiB, the bound of a relay's
+/// own documents.
+const LONGEST_ANSWER: usize = 32 << 20;
 /// Longest part of a foreign answer that is shown.
 const EXCERPT: usize = 120;
 
@@ -175,11 +178,22 @@ impl Relay {
         request: RequestBuilder,
     ) -> Result<T, RelayError> {
         let answer = self.send(doing, request).await?;
-        let bytes = answer.bytes().await.map_err(|source| unreachable(&self.address, source))?;
+        let bytes = self.body(answer).await?;
         serde_json::from_slice(&bytes).map_err(|source| {
             let url = self.address.to_string();
             RelayError::Answer { url, doing, source }
         })
+    }
+
+    async fn body(&self, mut answer: Response) -> Result<Vec<u8>, RelayError> {
+        let mut body = Vec::new();
+        let broken = |source| unreachable(&self.address, source);
+        while body.len() <= LONGEST_ANSWER
+            && let Some(piece) = answer.chunk().await.map_err(broken)?
+        {
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
     }
 
     async fn send(
@@ -193,7 +207,7 @@ impl Relay {
             return Ok(answer);
         }
         let url = self.address.to_string();
-        let body = answer.bytes().await.map_err(|source| unreachable(&self.address, source))?;
+        let body = self.body(answer).await?;
         Err(match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => RelayError::Refused { url, doing, problem: Box::new(problem) },
             Err(_) => {
