@@ -164,6 +164,32 @@ async fn a_relay_that_takes_nothing_stops_the_reading_not_more() {
     assert!(pipeline.trouble().unwrap().what.contains("make room"));
 }
 
+/// What is sent off is no longer held back by the bound on what waits, so only so much is sent off.
+#[tokio::test]
+async fn slices_beyond_two_wait_and_count() {
+    let (relay, _) = faulty(vec![]).await;
+    let limits =
+        PipelineLimits { held_bytes: 4 * slice(0).bytes().len(), ..PipelineLimits::default() };
+    let mut pipeline = Pipeline::new(relay, 1, Lsn::new(BEGIN), limits);
+    (0..5).for_each(|number| pipeline.slice(slice(number)));
+    assert!(pipeline.has_room(), "two under way, three wait");
+    pipeline.slice(slice(5));
+    assert!(!pipeline.has_room());
+    assert_eq!(settled(&mut pipeline).await.unwrap(), Lsn::new(BEGIN + 60));
+    assert!(pipeline.has_room());
+}
+
+/// Read to its end it would be an answer.
+#[tokio::test]
+async fn an_answer_that_does_not_end_is_not_gathered() {
+    let answer = serde_json::to_string(&wire::AppendAnswer { durable: Lsn::new(BEGIN) }).unwrap();
+    let long = Answer::Json(" ".repeat(33 << 20) + &answer);
+    let (relay, _) = faulty(vec![long, Answer::Json(answer)]).await;
+    let error = relay.append(1, Bytes::new()).await.unwrap_err();
+    assert!(matches!(error, RelayError::Answer { .. }), "{error}");
+    assert_eq!(relay.append(1, Bytes::new()).await.unwrap().durable, Lsn::new(BEGIN));
+}
+
 #[tokio::test]
 async fn errors_say_who_and_what_to_do() {
     let (html, _) = faulty(vec![Answer::Html]).await;

@@ -93,7 +93,41 @@ fn copy_statement(table: &PublishedTable) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+    use wire::{Hash, Lsn, SourceName};
+
     use super::*;
+    use crate::append::{PipelineLimits, Relay, RelayAddress};
+
+    /// Objects that the relay does not take hold the copy up.
+    #[tokio::test]
+    async fn rows_are_not_read_faster_than_they_are_taken() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let address = RelayAddress::parse("http://127.0.0.1:1").unwrap();
+        let relay = Relay::new(address, SourceName::new("s").unwrap(), None).unwrap();
+        let limits = PipelineLimits { held_bytes: 2_500, ..PipelineLimits::default() };
+        let mut pipeline = Pipeline::new(Arc::new(relay), 1, Lsn::new(1), limits);
+        let mut objects = Vec::new();
+        for part in 1..=3 {
+            let object = SnapshotObject {
+                name: Hash::of(b""),
+                len: 1000,
+                rows: 1,
+                raw_len: 1000,
+                url: None,
+            };
+            let packed = Some(Packed { object, bytes: Bytes::from(vec![part; 1000]) });
+            let sent = send(packed, &mut pipeline, &mut objects).now_or_never();
+            assert_eq!(
+                sent.is_some(),
+                part < 3,
+                "after {part} of 1000 bytes, 2,500 being the bound"
+            );
+        }
+    }
 
     #[test]
     fn statements() {
