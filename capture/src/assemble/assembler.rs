@@ -117,6 +117,12 @@ impl Assembler {
         self.builder.raw_len()
     }
 
+    /// Bytes held of the transaction under way.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.encoder.held())
+    }
+
     /// Whether a transaction waits for the next cut.
     pub fn has_gathered(&self) -> bool {
         self.builder.transactions() > 0

@@ -13,6 +13,8 @@ mod open;
 #[cfg(test)]
 mod order;
 mod outline;
+#[cfg(test)]
+mod refusals;
 mod relations;
 #[cfg(test)]
 mod scripts;

@@ -70,3 +70,34 @@ fn identity(of: pgoutput::ReplicaIdentity) -> ReplicaIdentity {
         pgoutput::ReplicaIdentity::Index => ReplicaIdentity::Index,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// OIDs of types differ between databases; what the stream said of one is in the definition.
+    #[test]
+    fn types_go_by_the_names_that_the_stream_told() {
+        let mut relations = Relations::default();
+        let (schema, name) = ("public".to_owned(), "mood".to_owned());
+        relations.learn_type(pgoutput::TypeName { oid: 16_400, schema, name });
+        let column = |name: &str, type_oid| pgoutput::Column {
+            is_key: false,
+            name: name.to_owned(),
+            type_oid,
+            type_modifier: -1,
+        };
+        let table = pgoutput::Relation {
+            oid: 1,
+            schema: "public".into(),
+            name: "t".into(),
+            replica_identity: pgoutput::ReplicaIdentity::Default,
+            columns: vec![column("a", 16_400), column("b", 23)],
+        };
+        relations.learn(table, &Mapping::new(Default::default()));
+        let columns = &relations.get(1, Lsn::ZERO).unwrap().relation.columns;
+        let names: Vec<String> =
+            columns.iter().map(|column| column.type_name.to_string()).collect();
+        assert_eq!(names, ["public.mood", "pg_catalog.int4"]);
+    }
+}
