@@ -216,6 +216,20 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_of_another_kind_is_named() {
+        for (slot, what) in [
+            (r#""plugin": null, "database": null"#, "is a physical one"),
+            (r#""plugin": "wal2json", "database": "shop""#, "the plugin 'wal2json'"),
+            (r#""plugin": "pgoutput", "database": "other""#, "the database 'other'"),
+            (r#""plugin": "pgoutput", "database": "shop", "wal_status": "lost""#, "invalidated"),
+        ] {
+            let slot = serde_json::from_str(&format!("{{{slot}}}")).unwrap();
+            let said = check_slot(&slot, &facts(1)).unwrap_err().to_string();
+            assert!(said.contains("'tailwater_orders'") && said.contains(what), "{said}");
+        }
+    }
+
+    #[test]
     fn another_master_is_told_apart() {
         let other = Facts { system_identifier: "8".into(), ..facts(1) };
         assert_eq!(state(&other, facts(1), 100, 100, 900), Some(CaptureState::OtherMaster));

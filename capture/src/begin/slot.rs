@@ -66,6 +66,8 @@ mod tests {
         assert_eq!(slot("").lost(), None);
         assert_eq!(slot(r#","wal_status":"extended""#).lost(), None);
         assert!(slot(r#","wal_status":"lost""#).lost().is_some());
+        assert_eq!(slot(r#","conflicting":false"#).lost(), None);
+        assert!(slot(r#","wal_status":"reserved","conflicting":true"#).lost().is_some());
         let idle = slot(r#","wal_status":"lost","invalidation_reason":"idle_timeout""#).lost();
         assert_eq!(idle.as_deref(), Some("idle_timeout"));
     }

@@ -205,3 +205,40 @@ fn refuses_us(error: &WalsenderError) -> bool {
             | WalsenderError::TooOld { .. }
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::Lsn;
+
+    use super::*;
+    use crate::begin::Violation;
+
+    /// Never tried again: each ends capture with 3, under a name of its own.
+    #[test]
+    fn what_needs_the_operator_is_final_and_named() {
+        let (head, what) = (Lsn::new(1), || "x".to_owned());
+        let lost = Violation::SlotLost { slot: what(), reason: what() };
+        let behind = Violation::RelayBehindSlot { slot: what(), head, confirmed: head };
+        let timeline = Violation::OtherTimeline { now: 2, then: 1, at: what(), head };
+        let foreign = Violation::SlotForeign { slot: what(), what: what() };
+        let restored = Violation::MasterBehindRelay { head, position: head };
+        for (error, state) in [
+            (Violation::SlotMissing { slot: what(), head }.into(), CaptureState::SlotMissing),
+            (lost.into(), CaptureState::SlotLost),
+            (foreign.into(), CaptureState::Error),
+            (
+                Violation::RelayEmpty { slot: what(), confirmed: head }.into(),
+                CaptureState::RelayBehindSlot,
+            ),
+            (behind.into(), CaptureState::RelayBehindSlot),
+            (restored.into(), CaptureState::MasterBehindRelay),
+            (Violation::OtherMaster { what: what() }.into(), CaptureState::OtherMaster),
+            (timeline.into(), CaptureState::OtherHistory),
+            (BeginError::PublicationGone { name: what() }, CaptureState::PublicationChanged),
+        ] {
+            let error = RunError::Begin(error);
+            let told = (error.fate(), error.exit_code(), error.state());
+            assert_eq!(told, (Fate::Stop, 3, state), "{error}");
+        }
+    }
+}
