@@ -136,3 +136,22 @@ fn a_unix_socket_works() {
         Ok(())
     });
 }
+
+/// Before anybody has proved who they are, a length that lies is refused at once.
+#[test]
+fn a_stranger_that_announces_a_gibibyte_is_refused() {
+    test(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("postgres://u@{}/d?sslmode=disable", listener.local_addr()?);
+        let stranger = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await?;
+            let frame = [b"R".as_slice(), &((1_u32 << 30) - 1).to_be_bytes(), &[0; 100]].concat();
+            tokio::io::AsyncWriteExt::write_all(&mut socket, &frame).await?;
+            anyhow::Ok(())
+        });
+        let connected = Walsender::connect(&Source::from_url_and(&url, None, None)?).await;
+        let error = connected.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("claims a length of 1073741823 bytes"), "{error}");
+        stranger.await?
+    });
+}

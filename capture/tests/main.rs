@@ -4,6 +4,7 @@ mod certificates;
 mod commands;
 mod login;
 mod speed;
+mod start;
 mod stream;
 mod stream_faults;
 mod tls;
