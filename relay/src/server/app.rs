@@ -100,3 +100,32 @@ pub(super) async fn blocking<T: Send + 'static>(
     let _place = BLOCKING.acquire().await.map_err(|error| failed(&error))?;
     tokio::task::spawn_blocking(work).await.map_err(|error| failed(&error))
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_so_many_threads_block() {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(std::sync::Mutex::new(held));
+        let mut all = Vec::new();
+        for _ in 0..40 {
+            let held = held.clone();
+            all.push(Box::pin(blocking(move || {
+                let held = held.lock().unwrap();
+                held.recv().is_err()
+            })));
+        }
+        for work in &mut all {
+            assert!(work.as_mut().now_or_never().is_none());
+        }
+        assert_eq!(BLOCKING.available_permits(), 0);
+        drop(release);
+        for work in all {
+            assert!(work.await.unwrap());
+        }
+    }
+}

@@ -76,3 +76,49 @@ pub(super) async fn read_whole(
     whole.shrink_to_fit();
     Ok((whole.into(), permit))
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+    use crate::server::ServerSettings;
+
+    const MIB: u64 = 1 << 20;
+
+    fn app(data: &std::path::Path) -> App {
+        App::open(data, ServerSettings::default()).unwrap()
+    }
+
+    /// A body of 10 MiB, in pieces, that does not say how long it is.
+    fn long() -> Body {
+        let piece = || Ok::<_, std::io::Error>(Bytes::from(vec![0; 1 << 20]));
+        Body::from_stream(stream::iter((0..10).map(move |_| piece())))
+    }
+
+    #[tokio::test]
+    async fn a_body_longer_than_it_may_be_is_cut_off() {
+        let data = tempfile::tempdir().unwrap();
+        let app = app(data.path());
+        let refused = read_whole(&app, None, long(), 3 * MIB).await.unwrap_err();
+        assert_eq!(refused.0.kind, ProblemKind::TooLarge);
+        // One that says less than it brings is cut off there.
+        let refused = read_whole(&app, Some(2 * MIB), long(), 3 * MIB).await.unwrap_err();
+        assert_eq!(refused.0.kind, ProblemKind::TooLarge);
+    }
+
+    /// All uploads share one bound: who does not fit in waits with nothing taken.
+    #[tokio::test]
+    async fn uploads_wait_for_room() {
+        let data = tempfile::tempdir().unwrap();
+        let app = app(data.path());
+        let stalled = || Body::from_stream(stream::pending::<std::io::Result<Bytes>>());
+        let mut first = Box::pin(read_whole(&app, Some(60 * MIB), stalled(), 64 * MIB));
+        assert!(first.as_mut().now_or_never().is_none());
+        let body = Body::from(vec![0; 20 << 20]);
+        let mut second = Box::pin(read_whole(&app, Some(20 * MIB), body, 64 * MIB));
+        assert!(second.as_mut().now_or_never().is_none(), "80 MiB were taken in at once");
+        drop(first);
+        assert_eq!(second.await.unwrap().0.len(), 20 << 20);
+    }
+}

@@ -33,3 +33,18 @@ pub(super) fn bounded(seconds: Option<f64>) -> Duration {
     let seconds = seconds.filter(|seconds| *seconds > 0.0).unwrap_or(0.0);
     Duration::try_from_secs_f64(seconds).unwrap_or(MOST_WAIT).min(MOST_WAIT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_longer_than_a_minute() {
+        for (asked, most) in [(None, 0), (Some(-1.0), 0), (Some(f64::NAN), 0), (Some(7.0), 7)] {
+            assert_eq!(bounded(asked), Duration::from_secs(most), "{asked:?}");
+        }
+        for asked in [61.0, 1e9, 1e300, f64::INFINITY] {
+            assert_eq!(bounded(Some(asked)), MOST_WAIT, "{asked}");
+        }
+    }
+}

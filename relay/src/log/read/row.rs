@@ -132,3 +132,59 @@ impl Row {
         has_changes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::{ChannelName, Hash, Lineage, Part, SourceName};
+
+    use super::*;
+
+    /// A slice of one byte of WAL that holds so many bytes for channel `a`, or nothing.
+    fn header(after: u64, raw_len: Option<u64>) -> SliceHeader {
+        let part = |raw_len| Part {
+            channel: ChannelName::new("a").unwrap(),
+            route: String::new(),
+            before: Hash::of(b""),
+            after: Hash::of(b""),
+            transactions: 1,
+            changes: 1,
+            raw_len,
+            stored_len: 0,
+            parts: Vec::new(),
+        };
+        SliceHeader {
+            source: SourceName::new("orders").unwrap(),
+            lineage: Lineage::from_bytes([1; 16]),
+            after: Lsn::new(after),
+            through: Lsn::new(after + 1),
+            commit: None,
+            transactions: 1,
+            changes: 1,
+            first_commit_us: 0,
+            channel_map: None,
+            channels: raw_len.map(part).into_iter().collect(),
+        }
+    }
+
+    /// Offers such slices until it is enough; how many were looked at, and how many selected.
+    fn filled(raw_len: Option<u64>, limit_bytes: u64) -> (u64, usize) {
+        let mut row = Row::new(Lsn::new(0));
+        for at in 0..2 * MOST_HEADERS as u64 {
+            let place = Some(Place::Tail(Lsn::new(at)));
+            let next = row.offer(&header(at, raw_len), &Channels::All, limit_bytes, place);
+            if next == Next::Enough {
+                break;
+            }
+        }
+        (row.through.get(), row.selected.len())
+    }
+
+    #[test]
+    fn an_answer_is_bounded_in_bytes_in_slices_and_in_what_is_looked_at() {
+        assert_eq!(filled(Some(300), 1000), (3, 3), "what is beyond the limit is not taken in");
+        assert_eq!(filled(Some(5000), 1000), (1, 1), "at least one slice comes");
+        assert_eq!(filled(Some(500), 1000), (2, 2));
+        assert_eq!(filled(Some(0), 1000), (MOST_SLICES as u64, MOST_SLICES));
+        assert_eq!(filled(None, 1000), (MOST_HEADERS as u64, 0));
+    }
+}

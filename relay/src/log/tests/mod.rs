@@ -1,5 +1,6 @@
 //! The log without HTTP.
 
+mod bounds;
 mod conformance;
 mod crash;
 mod damage;
@@ -12,5 +13,6 @@ mod history;
 mod kill;
 mod model;
 mod reader;
+mod recovery;
 mod rules;
 mod sealing;

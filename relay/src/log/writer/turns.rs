@@ -58,3 +58,32 @@ impl Turns {
         self.waiting.drain(..).map(|(_, append)| append).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+    use wire::{Lineage, Slice, SourceName};
+
+    use super::*;
+
+    /// Each holds a slice in memory: what a broken capture sends beyond a few does not wait.
+    #[test]
+    fn only_so_many_wait() {
+        let source = SourceName::new("orders").unwrap();
+        let lineage = Lineage::from_bytes([1; 16]);
+        let mut turns = Turns::default();
+        let mut answers = Vec::new();
+        for at in 0..=MOST as u64 {
+            let (after, through) = (Lsn::new(200 + at), Lsn::new(201 + at));
+            let slice = Slice::progress(source.clone(), lineage, after, through).unwrap();
+            let (reply, answer) = oneshot::channel();
+            let append = Append { session: 1, slice, reply };
+            turns.wait(append, Duration::from_secs(10), Instant::now(), Some(Lsn::new(100)));
+            answers.push(answer);
+        }
+        let last = answers.pop().unwrap().try_recv().unwrap();
+        assert!(matches!(last, Err(Refusal::Gap { head, .. }) if head == Lsn::new(100)));
+        assert!(answers.iter_mut().all(|answer| answer.try_recv().is_err()), "the others wait");
+        assert_eq!(turns.take().len(), MOST);
+    }
+}

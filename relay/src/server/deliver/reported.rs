@@ -90,5 +90,6 @@ mod tests {
     fn percent_encoding_is_undone() {
         assert_eq!(percent_decoded(b"a%20b%C3%A4%"), "a bä%");
         assert_eq!(percent_decoded(b"100%zz%4"), "100%zz%4");
+        assert_eq!(percent_decoded("ä".repeat(5000).as_bytes()).chars().count(), 4000);
     }
 }

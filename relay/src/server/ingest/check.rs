@@ -80,3 +80,71 @@ fn name(spool: &dyn Spool, len: u64) -> Result<Hash, CheckError> {
     }
     Ok(hasher.finalize().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use wire::ObjectKind;
+
+    use super::*;
+    use crate::feed::object;
+
+    /// An object of which only the beginning is written, the rest being zeros; remembers how much
+    /// was asked for at once.
+    struct Sparse {
+        front: Bytes,
+        len: u64,
+        most: AtomicUsize,
+    }
+
+    impl Write for Sparse {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Spool for Sparse {
+        fn read_at(&self, offset: u64, max: usize) -> Result<Bytes, StoreError> {
+            let left = usize::try_from(self.len.saturating_sub(offset)).unwrap();
+            self.most.fetch_max(max.min(left), Ordering::Relaxed);
+            let from = usize::try_from(offset).unwrap().min(self.front.len());
+            let mut found = self.front.slice(from..).to_vec();
+            // What a machine can hold in a test.
+            found.resize(max.min(left).min(32 << 20), 0);
+            Ok(found.into())
+        }
+
+        fn keep(self: Box<Self>, _: Hash) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    fn most_read(front: Vec<u8>) -> usize {
+        let most = AtomicUsize::new(0);
+        let spool = Sparse { front: front.into(), len: 1 << 30, most };
+        assert!(matches!(check(&spool, spool.len), Err(CheckError::Malformed(_))));
+        spool.most.into_inner()
+    }
+
+    /// Of an object of a gibibyte no more is read at once than a header or a chunk can take.
+    #[test]
+    fn a_lying_length_reads_no_more_than_a_chunk() {
+        let kind = ObjectKind::Transaction { session: 1, xid: 1, part: 0 };
+        let (_, bytes) = object(wire::Lineage::from_bytes([1; 16]), "a", kind, b"1");
+        let payload = ObjectReader::decode(bytes.clone()).unwrap().payload().len();
+        let header = &bytes[..bytes.len() - payload];
+        let lengths = [1_u32.to_be_bytes(), (1_u32 << 29).to_be_bytes()].concat();
+        let most = most_read([header, &lengths, &[0; 4]].concat());
+        assert!(most <= FRONT, "{most} bytes for a chunk that claims half a gibibyte");
+        let most = most_read([b"TWOB\x00\x01".as_slice(), &(1_u32 << 29).to_be_bytes()].concat());
+        assert!(most <= MAX_HEADER_LEN + FRONT, "{most} bytes for such a header");
+    }
+}

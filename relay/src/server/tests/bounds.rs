@@ -149,3 +149,32 @@ async fn a_thousand_long_polls_are_cheap() {
     }
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
+
+async fn healthy(stream: &mut TcpStream) -> bool {
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = [0; 1000];
+    let read = stream.read(&mut answer).await.unwrap();
+    answer[..read].starts_with(b"HTTP/1.1 200")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_connections_than_allowed_wait_for_one_to_end() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = ServerSettings { max_connections: 2, ..small() };
+    let relay = Relay::start(data.path(), settings).await;
+    let mut first = TcpStream::connect(relay.address).await.unwrap();
+    let mut second = TcpStream::connect(relay.address).await.unwrap();
+    assert!(healthy(&mut first).await && healthy(&mut second).await);
+    let mut third = TcpStream::connect(relay.address).await.unwrap();
+    let served = healthy(&mut third);
+    let mut served = std::pin::pin!(served);
+    for _ in 0..100 {
+        tokio::select! {
+            biased;
+            _ = &mut served => panic!("a third is served while two are open"),
+            healthy = healthy(&mut first) => assert!(healthy),
+        }
+    }
+    drop(first);
+    assert!(served.await);
+}
