@@ -191,3 +191,20 @@ fn keys_of(database: &Database, key: &[u8]) -> Result<Vec<Bytes>, StoreError> {
     }
     Ok(keys)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flipped_bit_shows() {
+        let value = encode(b"key", 9, b"piece");
+        assert_eq!(decode(b"key", &value.clone().into()), Some((9, Bytes::from_static(b"piece"))));
+        assert_eq!(decode(b"kex", &value.clone().into()), None, "under another's key");
+        for at in 0..value.len() * 8 {
+            let mut damaged = value.clone();
+            damaged[at / 8] ^= 1 << (at % 8);
+            assert_eq!(decode(b"key", &damaged.into()), None, "bit {at}");
+        }
+    }
+}

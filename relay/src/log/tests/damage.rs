@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wire::Lsn;
+use wire::{Lsn, Slice, SourceName};
 
 use super::{
-    fixture::{BEGIN, begun, get, open, pull, request, resumed, small},
+    fixture::{BEGIN, begun, get, open, pull, request, resumed, small, snapshot},
     reader::Reader,
     sealing::{fill, wait_sealed},
 };
@@ -33,10 +33,12 @@ async fn refuses_but_serves_what_is_whole(folder: &Path, acknowledged: Lsn) {
     assert!(damage.detail.contains(&damage.lsn.to_string()), "{}", damage.detail);
     let refused = log.open_session(request(false)).await.unwrap_err();
     assert!(matches!(refused, Refusal::Damaged(_)));
-    // Nor does a capture that is still there go on.
-    let mut feed = Feed::new(standing.lineage, damage.lsn, standing.hashes.clone());
-    let refused = log.append(standing.session, feed.one(&[("a", b"1")])).await.unwrap_err();
-    assert!(matches!(refused, Refusal::Damaged(_)));
+    // Nor may the session that was open go on behind it.
+    let (session, lineage) = (standing.session, standing.lineage);
+    let next = Slice::progress(source(), lineage, damage.lsn, Lsn::MAX).unwrap();
+    assert!(matches!(log.append(session, next).await, Err(Refusal::Damaged(_))));
+    let refused = log.add_snapshot(session, snapshot(lineage, damage.lsn)).await;
+    assert!(matches!(refused, Err(Refusal::Damaged(_))));
     for after in [damage.lsn, acknowledged] {
         let refused = get(&log, &pull(after, 1, Channels::All)).unwrap_err();
         assert!(matches!(refused, ReadError::Damaged(_)), "{refused}");
@@ -177,4 +179,44 @@ async fn a_damaged_catalogue_is_an_error_that_names_it() {
     fs::OpenOptions::new().write(true).open(&db).unwrap().set_len(0).unwrap();
     let error = Log::open(folder.path(), &source(), small()).unwrap_err().to_string();
     assert!(error.contains("catalog"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalogue_that_is_gone_is_not_taken_for_a_new_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, session, mut feed) = begun(folder.path(), small()).await;
+    fill(&log, session, &mut feed, 3).await;
+    let head = log.standing().head.unwrap();
+    drop(log);
+    fs::remove_dir_all(folder.path().join("catalog")).unwrap();
+    let error = Log::open(folder.path(), &source(), small()).unwrap_err().to_string();
+    assert!(error.contains("has lost its content"), "{error}");
+    assert!(error.contains(&head.to_string()), "{error}");
+}
+
+/// The same positions, and other rows behind them than those that were acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_history_in_its_place_is_noticed() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for (folder, row) in [(&folder, b"ours"), (&other, b"else")] {
+        let (log, session, mut feed) = begun(folder.path(), small()).await;
+        log.append(session, feed.one(&[("a", row)])).await.unwrap();
+    }
+    fs::copy(other.path().join("HEAD"), folder.path().join("HEAD")).unwrap();
+    let damage = open(folder.path(), small()).standing().damage.clone().unwrap();
+    assert!(damage.detail.contains("another history was put in its place"), "{}", damage.detail);
+    assert!(damage.detail.contains("0/44C"), "{}", damage.detail);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_under_another_sources_name_is_not_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, session, mut feed) = begun(folder.path(), small()).await;
+    fill(&log, session, &mut feed, 3).await;
+    drop(log);
+    let renamed = SourceName::new("orders2").unwrap();
+    let log = Log::open(folder.path(), &renamed, small()).unwrap().unwrap();
+    let damage = log.standing().damage.clone().unwrap();
+    assert_eq!(damage.lsn, BEGIN);
+    assert!(damage.detail.contains("of another source"), "{}", damage.detail);
 }

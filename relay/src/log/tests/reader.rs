@@ -84,11 +84,15 @@ impl Reader {
         let seen = self.commits.get(name).and_then(|all| all.last()).map_or(Lsn::ZERO, |(l, _)| *l);
         let mut hash = before;
         let mut met = hash == known;
+        let mut defined = false;
         let mut chunks = ChunkReader::new(payload).unwrap();
         while let Some(chunk) = chunks.next_chunk().unwrap() {
             for record in Records::new(chunk) {
                 let (lsn, digest) = match record.unwrap() {
-                    Record::Relation(_) => continue,
+                    Record::Relation(_) => {
+                        defined = true;
+                        continue;
+                    }
                     Record::Transaction { lsn, run } => (lsn, Hash::of(&run)),
                     Record::Huge(huge) => {
                         let mut run = Vec::new();
@@ -105,6 +109,7 @@ impl Reader {
                         (huge.lsn, huge.digest)
                     }
                 };
+                assert!(defined, "channel {name} at {lsn}: its table is not defined before it");
                 hash = hash.extended(lsn, digest);
                 if lsn > seen {
                     assert!(

@@ -2,12 +2,13 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use wire::{Lsn, ProblemKind};
+use wire::{Lsn, ObjectKind, ProblemKind};
 
 use super::{
     pulls::fill,
     relay::{Relay, manifest, ok, problem, small},
 };
+use crate::feed::object;
 
 fn flip(path: &Path, at: usize) {
     let mut bytes = fs::read(path).unwrap();
@@ -64,8 +65,8 @@ async fn a_source_that_cannot_be_opened_harms_no_other() {
 async fn a_tail_that_lost_its_end() {
     let data = tempfile::tempdir().unwrap();
     let relay = Relay::start(data.path(), small()).await;
-    let (session, mut feed) = relay.begin().await;
-    fill(&relay, session, &mut feed, 5).await;
+    let (open, mut feed) = relay.begin().await;
+    fill(&relay, open, &mut feed, 5).await;
     relay.stop().await;
     let db = fs::OpenOptions::new().write(true).open(data.path().join("orders/tail/0/db"));
     db.unwrap().set_len(0).unwrap();
@@ -78,5 +79,10 @@ async fn a_tail_that_lost_its_end() {
     let session = relay.ask(reqwest::Method::POST, "/v1/orders/session").json(&body);
     let answer = problem(session.send().await.unwrap(), ProblemKind::Corrupt).await;
     assert!(answer.detail.contains("move it away"), "{}", answer.detail);
+    // Nor does it take objects of the session that was open.
+    let kind = ObjectKind::Snapshot { lsn: Lsn::new(1000), table: 7, part: 0, rows: 1 };
+    let (_, bytes) = object(feed.lineage, "a", kind, b"1\n");
+    let upload = relay.post_bytes("/v1/orders/objects", open, bytes).await;
+    problem(upload, ProblemKind::Corrupt).await;
     assert_eq!(relay.get("/readyz").await.status(), 503);
 }

@@ -2,7 +2,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use reqwest::{Method, header};
-use wire::{Hash, Lsn, ObjectKind, ProblemKind, SnapshotObject, SnapshotTable, UploadAnswer};
+use wire::{
+    Hash, Lsn, ObjectHeader, ObjectKind, ObjectWriter, ProblemKind, SnapshotObject, SnapshotTable,
+    SourceName, UploadAnswer,
+};
 
 use super::relay::{Relay, empty_snapshot, fetched, ok, problem, small};
 use crate::feed::{channel, object};
@@ -134,6 +137,15 @@ async fn objects_that_are_not_what_they_say_are_refused() {
         after_hash: Hash::of(b""),
     };
     refuse(session, object(feed.lineage, "a", log, b"1").1, ProblemKind::Malformed).await;
+    // What its header says of it is not what it holds, or it is of another source.
+    let whole = wire::ObjectReader::decode(bytes.clone()).unwrap();
+    let longer = ObjectHeader { raw_len: whole.header().raw_len + 1, ..whole.header().clone() };
+    let orders2 = SourceName::new("orders2").unwrap();
+    let foreign = ObjectHeader { source: orders2, ..whole.header().clone() };
+    for header in [longer, foreign] {
+        let (bytes, _) = ObjectWriter::assemble(&header, whole.payload()).unwrap();
+        refuse(session, bytes, ProblemKind::Malformed).await;
+    }
     // Nothing of all that is left.
     let stored = |path: &str| std::fs::read_dir(data.path().join(path)).unwrap().count();
     assert_eq!((stored("orders/objects"), stored("orders/objects/tmp")), (1, 0));
