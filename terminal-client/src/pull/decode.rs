@@ -123,3 +123,68 @@ fn control(change: &Change<Arc<Relation>>) -> Option<ControlRecord> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::{
+        ChannelHashes, ChannelName, Lineage, Lsn, RelationColumn, ReplicaIdentity, SliceBuilder,
+        TransactionEncoder, TransactionHeader, TypeName, Value,
+    };
+
+    use super::*;
+    use crate::range::Range;
+
+    fn source() -> SourceName {
+        SourceName::new("orders").unwrap()
+    }
+
+    /// One transaction that inserts so many values of so many bytes.
+    fn bundle(values: usize, bytes: usize) -> Bundle {
+        let type_name = TypeName { schema: "pg_catalog".into(), name: "text".into() };
+        let (name, key, type_oid, type_modifier) = ("t".to_owned(), true, 25, -1);
+        let relation = Relation {
+            oid: 1,
+            schema: "public".into(),
+            name: "t".into(),
+            identity: ReplicaIdentity::Default,
+            columns: vec![RelationColumn { name, key, type_name, type_oid, type_modifier }],
+        };
+        let relation = (relation.id(), Arc::new(relation));
+        let mut encoder = TransactionEncoder::new(TransactionHeader { xid: 1, commit_time_us: 0 });
+        let new = vec![Value::Text(vec![b'x'; bytes].into())];
+        let insert = Change::Insert { relation, new };
+        (0..values).for_each(|_| encoder.push(&ChannelName::default_channel(), &insert));
+        let lineage = Lineage::from_bytes([1; 16]);
+        let mut builder =
+            SliceBuilder::new(source(), lineage, Lsn::ZERO, ChannelHashes::default(), 1);
+        builder.push(Lsn::new(9), Lsn::new(10), &encoder.finish(), &[]).unwrap();
+        let slice = builder.finish(Lsn::new(10)).unwrap();
+        let start = Position::proved(lineage, Lsn::ZERO, ChannelHashes::default());
+        Bundle { ranges: vec![Range::from_slice(&slice, |_| true)], start, head: Lsn::new(10) }
+    }
+
+    #[test]
+    fn batches_are_bounded_in_bytes() {
+        let (out, mut batches) = mpsc::channel(100);
+        decode(&source(), &bundle(40, 100_000), &mut Relations::default(), &out).unwrap();
+        let bytes = |batch: &Batch| batch.operations.iter().map(Operation::len).sum::<usize>();
+        let found: Vec<usize> =
+            std::iter::from_fn(|| batches.try_recv().ok()).map(|batch| bytes(&batch)).collect();
+        assert!(found.iter().all(|bytes| *bytes < WITHIN * BATCH_BYTES + 200_000), "{found:?}");
+        assert!(found.iter().sum::<usize>() >= 4_000_000, "{found:?}");
+    }
+
+    #[test]
+    fn behind_a_large_value_nothing_is_decoded_until_it_is_applied() {
+        let (out, mut batches) = mpsc::channel(100);
+        let decoding = std::thread::spawn(move || {
+            decode(&source(), &bundle(1, ALONE_BYTES), &mut Relations::default(), &out)
+        });
+        let batch = batches.blocking_recv().unwrap();
+        assert!(batch.applied.is_some() && batch.operations.len() == 1);
+        assert!(batches.try_recv().is_err(), "it went on");
+        drop(batch);
+        assert!(batches.blocking_recv().unwrap().last);
+        decoding.join().unwrap().unwrap();
+    }
+}

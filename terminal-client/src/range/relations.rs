@@ -27,3 +27,28 @@ impl Relations {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::ReplicaIdentity;
+
+    use super::*;
+
+    #[test]
+    fn definitions_do_not_pile_up_from_range_to_range() {
+        let mut relations = Relations::default();
+        let mut learn = |oid| {
+            relations.learn(Relation {
+                oid,
+                schema: "s".into(),
+                name: "t".into(),
+                identity: ReplicaIdentity::Default,
+                columns: Vec::new(),
+            });
+            relations.between_ranges();
+            relations.known().len()
+        };
+        let most = (0..3 * u32::try_from(MAX_KEPT).unwrap()).map(&mut learn).max();
+        assert_eq!(most, Some(MAX_KEPT));
+    }
+}

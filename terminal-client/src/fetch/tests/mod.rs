@@ -8,5 +8,6 @@ mod objects;
 mod pulling;
 mod requests;
 mod rows;
+mod room;
 mod samples;
 mod snapshots;

@@ -147,6 +147,10 @@ fn broken_answers() -> Vec<(&'static str, Reply)> {
                 &body,
             ),
         ),
+        (
+            "an error of a terabyte",
+            Reply::new(503, &[("Content-Length", "1099511627776")], b"Service Unavailable"),
+        ),
         ("longer than the limit and the slack", answer(&whole, &vec![0; 3 << 20])),
         ("longer than any answer, as the end shows", Reply::raw(endless)),
         ("a length too short by some bytes", answer(&whole, &body[..body.len() - 9])),
