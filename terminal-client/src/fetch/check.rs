@@ -108,3 +108,50 @@ impl Way {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::{
+        Change, ChannelHashes, ChannelName, Hash, PartObject, SliceBuilder, TransactionEncoder,
+        TransactionHeader,
+    };
+
+    use super::*;
+
+    fn source(name: &str) -> SourceName {
+        SourceName::new(name).unwrap()
+    }
+
+    /// A slice of one transaction; in part objects, where `huge`.
+    fn slice(source: SourceName, lineage: Lineage, huge: bool) -> Bytes {
+        let channel = ChannelName::default_channel();
+        let mut encoder = TransactionEncoder::new(TransactionHeader { xid: 7, commit_time_us: 1 });
+        let (prefix, content) = ("p".to_owned(), Bytes::from_static(b"content"));
+        encoder.push(&channel, &Change::Message { prefix, content, transactional: true });
+        let parts = match huge {
+            true => vec![(channel, vec![PartObject { name: Hash::of(b"part"), len: 9 }])],
+            false => Vec::new(),
+        };
+        let (start, end) = (Lsn::new(190), Lsn::new(200));
+        let mut builder =
+            SliceBuilder::new(source, lineage, Lsn::new(100), ChannelHashes::default(), 1);
+        builder.push(start, end, &encoder.finish(), &parts).unwrap();
+        builder.finish(end).unwrap().bytes().clone()
+    }
+
+    #[test]
+    fn slices_of_others_and_slices_without_their_parts() {
+        let (ours, other) = (Lineage::from_bytes([7; 16]), Lineage::from_bytes([8; 16]));
+        let standing = Standing { lineage: ours, head: Lsn::new(200), through: Lsn::new(200) };
+        let check = |body| check_slices(body, &source("orders"), Lsn::new(100), &standing);
+        assert!(check(slice(source("orders"), ours, false)).is_ok());
+        for (body, what) in [
+            (slice(source("orders2"), ours, false), "it holds source orders2"),
+            (slice(source("orders"), other, false), "lineage 0808"),
+            (slice(source("orders"), ours, true), "has part objects"),
+        ] {
+            let why = check(body).unwrap_err();
+            assert!(why.contains(what), "{what}: {why}");
+        }
+    }
+}

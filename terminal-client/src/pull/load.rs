@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use wire::{ObjectHeader, ObjectKind, Snapshot, SnapshotTable};
+use wire::{ObjectHeader, ObjectKind, Snapshot, SnapshotTable, SourceName};
 
 use super::{error::PullError, settings::Settings, trouble::Trouble};
 use crate::{
@@ -115,6 +115,7 @@ impl<T: Target> Loading<'_, T> {
         }
     }
 
+    /// The object must be that part of that table in that snapshot, whatever the list calls it.
     fn check(
         &self,
         table: &SnapshotTable,
@@ -122,22 +123,23 @@ impl<T: Target> Loading<'_, T> {
         file: &ObjectFile,
     ) -> Result<(), PullError> {
         let (header, _) = file.open().map_err(|error| self.damaged(table, error.to_string()))?;
-        if header.source == self.settings.source && is_part(&header, self.snapshot, table, place) {
+        if belongs(&header, &self.settings.source, self.snapshot, table, place) {
             return Ok(());
         }
         Err(self.damaged(table, format!("its object {} holds something else", file.name())))
     }
 }
 
-/// An object must be that part of that table in that snapshot, whatever the list calls it.
-fn is_part(
+fn belongs(
     header: &ObjectHeader,
+    source: &SourceName,
     snapshot: &Snapshot,
     table: &SnapshotTable,
     place: usize,
 ) -> bool {
     matches!(header.kind, ObjectKind::Snapshot { lsn, table: oid, part, .. }
         if lsn == snapshot.lsn && oid == table.oid && usize::try_from(part) == Ok(place))
+        && header.source == *source
         && header.lineage == snapshot.lineage
         && header.channel == table.channel
 }
@@ -154,53 +156,57 @@ fn read_object(file: &ObjectFile, out: &mpsc::Sender<bytes::Bytes>) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use wire::{ChannelName, Lineage, Lsn, SourceName};
+    use wire::{ChannelName, Lineage, Lsn};
 
     use super::*;
 
     #[test]
-    fn an_object_is_taken_for_nothing_but_what_it_is() {
-        let (lineage, lsn, channel) =
-            (Lineage::from_bytes([1; 16]), Lsn::new(10), ChannelName::default_channel());
+    fn an_object_belongs_to_one_place_of_one_table_of_one_snapshot() {
+        let source = SourceName::new("orders").unwrap();
+        let table = SnapshotTable {
+            oid: 7,
+            schema: "public".into(),
+            name: "t".into(),
+            channel: ChannelName::default_channel(),
+            columns: Vec::new(),
+            rows: 1,
+            raw_len: 1,
+            objects: Vec::new(),
+        };
         let snapshot = Snapshot {
-            lineage,
-            lsn,
+            lineage: Lineage::from_bytes([1; 16]),
+            lsn: Lsn::new(100),
             hashes: Default::default(),
             channel_map: Default::default(),
             definitions: Default::default(),
             tables: Vec::new(),
             created_at: String::new(),
         };
-        let table = SnapshotTable {
-            oid: 7,
-            schema: "public".into(),
-            name: "t".into(),
-            channel: channel.clone(),
-            columns: Vec::new(),
-            rows: 0,
-            raw_len: 0,
-            objects: Vec::new(),
-        };
-        let of = |lineage, channel: ChannelName, kind| ObjectHeader {
-            source: SourceName::new("orders").unwrap(),
-            lineage,
-            channel,
+        let right = ObjectHeader {
+            source: source.clone(),
+            lineage: snapshot.lineage,
+            channel: table.channel.clone(),
             route: String::new(),
-            raw_len: 0,
-            kind,
+            raw_len: 1,
+            kind: ObjectKind::Snapshot { lsn: snapshot.lsn, table: 7, part: 3, rows: 1 },
         };
-        let part = |lsn, table, part| ObjectKind::Snapshot { lsn, table, part, rows: 0 };
-        let taken = |header: ObjectHeader| is_part(&header, &snapshot, &table, 1);
-        assert!(taken(of(lineage, channel.clone(), part(lsn, 7, 1))));
-        for kind in [
-            part(Lsn::new(11), 7, 1),
-            part(lsn, 8, 1),
-            part(lsn, 7, 0),
-            ObjectKind::Transaction { session: 1, xid: 1, part: 1 },
+        let belongs = |header: &ObjectHeader| belongs(header, &source, &snapshot, &table, 3);
+        assert!(belongs(&right));
+        let of = |lsn, table, part| ObjectHeader {
+            kind: ObjectKind::Snapshot { lsn: Lsn::new(lsn), table, part, rows: 1 },
+            ..right.clone()
+        };
+        let part = ObjectKind::Transaction { session: 1, xid: 1, part: 3 };
+        for other in [
+            of(101, 7, 3),
+            of(100, 8, 3),
+            of(100, 7, 2),
+            ObjectHeader { kind: part, ..right.clone() },
+            ObjectHeader { source: SourceName::new("stock").unwrap(), ..right.clone() },
+            ObjectHeader { lineage: Lineage::from_bytes([2; 16]), ..right.clone() },
+            ObjectHeader { channel: ChannelName::control(), ..right.clone() },
         ] {
-            assert!(!taken(of(lineage, channel.clone(), kind.clone())), "{kind:?}");
+            assert!(!belongs(&other), "{other:?}");
         }
-        assert!(!taken(of(Lineage::from_bytes([2; 16]), channel.clone(), part(lsn, 7, 1))));
-        assert!(!taken(of(lineage, ChannelName::new("b").unwrap(), part(lsn, 7, 1))));
     }
 }

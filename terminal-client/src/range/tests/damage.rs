@@ -94,7 +94,10 @@ fn another_history_is_told_from_damage() {
     assert!(matches!(error, Err(RangeError::Fork { .. })), "{error:?}");
     let foreign = Position::proved(Lineage::from_bytes([8; 16]), Lsn::ZERO, Default::default());
     let error = verify(&range, &source(), &foreign).unwrap_err();
-    assert!(error.is_fork(), "{error}");
+    assert!(matches!(error, RangeError::Foreign { .. }), "{error}");
+    let orders2 = wire::SourceName::new("orders2").unwrap();
+    let error = verify(&range, &orders2, &start()).unwrap_err();
+    assert!(matches!(error, RangeError::Foreign { .. }), "{error}");
 }
 
 #[test]
@@ -120,6 +123,26 @@ fn claims_that_the_records_do_not_bear_out_are_refused() {
     }
 }
 
+/// A header or a chunk that claims gigabytes is refused by what it claims, not when memory is filled.
+#[test]
+fn lying_lengths_in_a_file_are_refused_unread() {
+    let spool = tempfile::tempdir().unwrap();
+    let lie = 0x7FFF_FFFF_u32.to_be_bytes();
+    let front = [b"TWOB\x00\x01".as_slice(), &lie, &[0; 100]].concat();
+    let error = spooled(&front.into(), Hash::of(b""), spool.path()).open().unwrap_err();
+    assert!(error.to_string().contains("a header above 4 MiB"), "{error}");
+
+    let (range, _) = one(Packing::Objects);
+    let Payload::Object(whole) = &range.channels[0].payload else { panic!() };
+    let mut bytes = std::fs::read(whole.path()).unwrap();
+    let payload = wire::ObjectReader::decode(bytes.clone().into()).unwrap().payload().len();
+    let chunk = bytes.len() - payload;
+    bytes[chunk + 4..chunk + 8].copy_from_slice(&lie);
+    let (_, mut chunks) = spooled(&bytes.into(), Hash::of(b""), spool.path()).open().unwrap();
+    let error = chunks.next_chunk().unwrap_err();
+    assert!(error.to_string().contains("a chunk of 2147483647 stored bytes"), "{error}");
+}
+
 #[test]
 fn a_huge_transaction_needs_its_own_parts() {
     let (range, _) = one(Packing::Huge(50));
@@ -128,4 +151,16 @@ fn a_huge_transaction_needs_its_own_parts() {
     missing.channels[0].parts.pop();
     let error = verify(&missing, &source(), &start()).unwrap_err().to_string();
     assert!(error.contains("was not sent with it"), "{error}");
+
+    // Whole objects, with right checksums, under the name of a part.
+    let spool = tempfile::tempdir().unwrap();
+    let (first, second) = (&range.channels[0].parts[0], &range.channels[0].parts[1]);
+    let Payload::Object(records) = &range.channels[0].payload else { panic!() };
+    for (other, words) in [(second.path(), "hash to"), (records.path(), "its kind differs")] {
+        let bytes = Bytes::from(std::fs::read(other).unwrap());
+        let mut changed = range.clone();
+        changed.channels[0].parts[0] = spooled(&bytes, first.name(), spool.path());
+        let error = verify(&changed, &source(), &start()).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }

@@ -4,4 +4,5 @@ mod claims;
 mod damage;
 mod history;
 mod merging;
+mod misnamed;
 mod packing;
