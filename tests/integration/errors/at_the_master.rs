@@ -5,7 +5,7 @@ use harness::{Cluster, Finished, ProcessBuilder, RelayProcess, free_port, test};
 
 use crate::{
     ending::{hides, says},
-    setup::{LIMIT, SOURCE},
+    setup::{LIMIT, SOURCE, capture_command},
 };
 
 const PASSWORD: &str = "s3cret-0f-the-master";
@@ -68,7 +68,7 @@ fn passwords_rights_and_databases() {
             .execute(&format!(
                 "CREATE ROLE locked LOGIN REPLICATION PASSWORD 'right'; CREATE ROLE barred LOGIN REPLICATION;
                  CREATE ROLE plain LOGIN; CREATE ROLE stranger LOGIN REPLICATION; CREATE TABLE t (id int PRIMARY KEY);
-                 ALTER TABLE t OWNER TO plain; GRANT CREATE ON DATABASE {database} TO plain, stranger"
+                 ALTER TABLE t OWNER TO plain; ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT CREATE ON DATABASE {database} TO plain, stranger"
             ))
             .await?;
         let relay = RelayProcess::builder().start().await?;
@@ -84,7 +84,12 @@ fn passwords_rights_and_databases() {
             &url("stranger", ""),
             &relay,
             3,
-            &["stranger", "GRANT SELECT ON \"public\".\"t\" TO \"stranger\""],
+            &[
+                "stranger",
+                "GRANT SELECT ON \"public\".\"t\" TO \"stranger\"",
+                "row level security hides rows",
+                "ALTER ROLE \"stranger\" BYPASSRLS",
+            ],
         )
         .await?;
         // TLS where there is none.
@@ -131,6 +136,27 @@ fn no_wal_sender_free() {
         let done = run(&cluster.url("postgres"), &relay)?.run(LIMIT).await?;
         assert!([3, 4].contains(&done.code), "{}", done.code);
         says(&done, done.code, &["max_wal_senders"]);
+        Ok(())
+    });
+}
+
+/// What may pass by itself is tried again, not for ever.
+#[test]
+fn a_refusal_that_stays_is_given_up() {
+    test(async {
+        let master = Cluster::shared().await?.database().await?;
+        master
+            .execute(
+                "CREATE TABLE t (id int PRIMARY KEY);
+                 CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS
+                     $$ BEGIN RAISE EXCEPTION 'no publications today'; END $$;
+                 CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('CREATE PUBLICATION')
+                     EXECUTE FUNCTION refuse()",
+            )
+            .await?;
+        let relay = RelayProcess::builder().start().await?;
+        let done = capture_command(&master, &relay.url())?.run(LIMIT).await?;
+        says(&done, 3, &["given up after 5 attempts", "no publications today", "tailwater_orders"]);
         Ok(())
     });
 }
