@@ -319,3 +319,18 @@ fn a_publication_that_loses_a_table_is_noticed() {
         .await
     });
 }
+
+/// Without it the server would send nothing, and say nothing either.
+#[test]
+fn a_publication_that_is_gone_stops_the_start() {
+    test(async {
+        let mut setup = Setup::shared("CREATE TABLE t (id int PRIMARY KEY)").await?;
+        setup.captured().await?;
+        setup.capture.stop().await?;
+        setup.master.execute("DROP PUBLICATION tailwater_orders").await?;
+        let done = capture_command(&setup.master, &setup.relay.url())?.run(LIMIT).await?;
+        says(&done, 3, &["tailwater_orders", "not there any more", "new source name"]);
+        assert_eq!(setup.relay.lag(SOURCE).await?.capture.state, "publication-changed");
+        Ok(())
+    });
+}
