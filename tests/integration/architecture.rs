@@ -90,3 +90,13 @@ fn wire_does_no_io() -> Result<()> {
     ensure!(found.is_empty(), "wire is without async, I/O and store, and depends on {found:?}");
     Ok(())
 }
+
+/// Invariant 9: nothing that serves terminals can speak to a database, so none of them reaches the master.
+#[test]
+fn the_relay_speaks_to_no_database() -> Result<()> {
+    let names = Manifest::read(&workspace()?.join("relay"))?.dependencies();
+    let found: Vec<_> =
+        names.iter().filter(|name| name.contains("postgres") || name.contains("sql")).collect();
+    ensure!(found.is_empty(), "the relay knows no database, and depends on {found:?}");
+    Ok(())
+}
