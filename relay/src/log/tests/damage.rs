@@ -13,7 +13,7 @@ use super::{
     sealing::{fill, wait_sealed},
 };
 use crate::{
-    feed::{Feed, source},
+    feed::source,
     log::{Channels, Log, ReadError, Refusal},
 };
 

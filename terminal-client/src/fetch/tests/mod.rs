@@ -7,7 +7,7 @@ mod fake;
 mod objects;
 mod pulling;
 mod requests;
-mod rows;
 mod room;
+mod rows;
 mod samples;
 mod snapshots;
