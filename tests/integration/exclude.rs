@@ -32,9 +32,9 @@ async fn holds(terminal: &Terminal, rows: &str) -> Result<()> {
 }
 
 /// Whether the server can; one that cannot must be refused by name.
-async fn can_be_left_out() -> Result<bool> {
+pub(crate) async fn can_be_left_out() -> Result<bool> {
     let master = Cluster::shared().await?.database().await?;
-    let able = "SELECT current_setting('server_version_num')::int >= 150000";
+    let able = "SELECT (current_setting('server_version_num')::int >= 150000)::text";
     if master.value(able).await?.as_deref() == Some("true") {
         return Ok(true);
     }

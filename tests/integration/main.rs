@@ -22,6 +22,7 @@ mod exclude;
 mod faults;
 mod history;
 mod joining;
+mod keys;
 mod position;
 mod relay;
 mod safety;

@@ -4,6 +4,7 @@
 mod check;
 mod error;
 mod finding;
+mod keys;
 mod plan;
 mod publication;
 mod published;
@@ -15,6 +16,7 @@ pub use self::{
     check::{CheckScope, check},
     error::BeginError,
     finding::Finding,
+    keys::{LostKey, mend_lost_keys},
     plan::{PublicationPlan, plan},
     publication::{
         Prepared, PublicationFacts, create, drop_publication, extend, our_publications, publication,

@@ -45,6 +45,7 @@ pub fn plan(tables: &[TableFacts], selection: &Selection) -> PublicationPlan {
         }
     }
     plan.leave_out(exclude);
+    plan.cannot_exclude.extend(unused(tables, exclude));
     plan
 }
 
@@ -59,6 +60,22 @@ fn tree_is_cut(tables: &[TableFacts], root: &TableFacts, exclude: &ColumnPattern
 fn left_out<'a>(table: &'a TableFacts, exclude: &ColumnPatterns) -> Vec<&'a String> {
     let out = |column: &&String| exclude.matching(&table.schema, &table.name, column).is_some();
     table.columns.iter().filter(out).collect()
+}
+
+/// Patterns that leave nothing out are more likely misspelt than meant.
+fn unused<'a>(
+    tables: &[TableFacts],
+    exclude: &'a ColumnPatterns,
+) -> impl Iterator<Item = String> + use<'a> {
+    let mut unused: Vec<&str> = exclude.iter().collect();
+    for table in tables {
+        let pattern = |column: &String| exclude.matching(&table.schema, &table.name, column);
+        let used: Vec<&str> = table.columns.iter().filter_map(pattern).collect();
+        unused.retain(|pattern| !used.contains(pattern));
+    }
+    unused.into_iter().map(|pattern| {
+        format!("{pattern} names no column of any table: is it misspelt, or gone? It would leave nothing out")
+    })
 }
 
 fn tree_is_keyed(tables: &[TableFacts], root: &TableFacts) -> bool {
@@ -85,14 +102,11 @@ impl PublicationPlan {
     /// A publication may leave a column out only where no update or delete needs it: else these fail on
     /// the master.
     fn leave_out(&mut self, exclude: &ColumnPatterns) {
-        let mut unused: Vec<&str> = exclude.iter().collect();
         for table in &self.publish {
             let out = left_out(table, exclude);
             if out.is_empty() {
                 continue;
             }
-            let pattern = |column: &str| exclude.matching(&table.schema, &table.name, column);
-            unused.retain(|unused| !out.iter().any(|column| pattern(column) == Some(*unused)));
             let name = format!("{}.{}", table.schema, table.name);
             let is_full = table.identity_columns.len() >= table.columns.len()
                 || self.make_full.iter().any(|full| full.oid == table.oid);
@@ -108,9 +122,6 @@ impl PublicationPlan {
             let kept = table.columns.iter().filter(|column| !out.contains(column)).cloned();
             self.columns.insert(table.oid, kept.collect());
         }
-        self.cannot_exclude.extend(unused.into_iter().map(|pattern| {
-            format!("{pattern} names no column of a captured table: is it misspelt, or gone? It would leave nothing out")
-        }));
     }
 }
 

@@ -5,6 +5,7 @@ mod board;
 mod context;
 mod error;
 mod first;
+mod keys;
 mod pulse;
 mod report;
 mod resume;

@@ -10,7 +10,7 @@ use tokio::{
 };
 use wire::{CONTROL_PREFIX, ControlRecord, Lsn};
 
-use super::{board::Board, sequences::Sequences};
+use super::{board::Board, keys::Keys, sequences::Sequences};
 use crate::{
     begin::{SlotFacts, published},
     explain,
@@ -44,6 +44,8 @@ pub(super) struct View {
     pub(super) mute: bool,
     /// The publication no longer carries what it carried.
     pub(super) publication: Option<String>,
+    /// Published tables without a key that could not be mended.
+    pub(super) keys: Option<String>,
 }
 
 /// What to look at.
@@ -92,7 +94,7 @@ async fn watch(patient: Patient, board: Board, shared: Arc<Shared>) {
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sql = None;
     let mut count: u32 = 0;
-    let mut sequences = Sequences::default();
+    let (mut sequences, mut keys) = (Sequences::default(), Keys::default());
     loop {
         let beat = tokio::select! {
             _ = looks.tick() => false,
@@ -105,6 +107,8 @@ async fn watch(patient: Patient, board: Board, shared: Arc<Shared>) {
             } else {
                 let publication = count.is_multiple_of(PUBLICATION_EVERY);
                 look(sql, &patient, &board, &shared, publication).await?;
+                let lost = keys.look(sql, &patient.publication).await?;
+                shared.lock().keys = lost;
                 if patient.has_messages {
                     sequences.look(sql, &patient.tables).await?;
                 }

@@ -18,7 +18,7 @@ use crate::{
     assemble::{Assembler, AssemblerSettings, StartingPoint},
     begin::{
         BeginError, PublishedTable, SlotFacts, Standing, Violation, check_excluded, check_standing,
-        extend, plan, publication, published, same_master, tables,
+        extend, mend_lost_keys, plan, publication, published, same_master, tables,
     },
     channels::{NamedTable, changed_map},
     ledger::Ledger,
@@ -179,6 +179,9 @@ async fn join_tables(sql: &mut SqlSession, settings: &Settings) -> Result<(), Be
     };
     if !existing.ours {
         return Ok(());
+    }
+    for key in mend_lost_keys(sql, name).await? {
+        tracing::warn!("{}", key.text());
     }
     let plan = plan(&tables(sql).await?, &settings.selection);
     if !plan.cannot_exclude.is_empty() {

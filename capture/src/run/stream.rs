@@ -178,12 +178,11 @@ impl Stream {
     fn note_state(&self) {
         let view = self.pulse.view();
         let unproved = self.assembler.proof() == Proof::Unproved || self.ledger.is_lenient();
-        let (state, error) = match (view.publication, self.pipeline.trouble(), unproved) {
-            (Some(change), ..) => (CaptureState::PublicationChanged, Some(change)),
-            (None, trouble, true) => (CaptureState::Unproved, trouble.map(|trouble| trouble.what)),
-            (None, trouble, false) => {
-                (CaptureState::Streaming, trouble.map(|trouble| trouble.what))
-            }
+        let trouble = self.pipeline.trouble().map(|trouble| trouble.what).or(view.keys);
+        let (state, error) = match (view.publication, unproved) {
+            (Some(change), _) => (CaptureState::PublicationChanged, Some(change)),
+            (None, true) => (CaptureState::Unproved, trouble),
+            (None, false) => (CaptureState::Streaming, trouble),
         };
         self.board.state(state, error);
     }
