@@ -24,6 +24,7 @@ mod history;
 mod joining;
 mod keys;
 mod position;
+mod publication;
 mod relay;
 mod safety;
 mod sequences;
