@@ -3,6 +3,7 @@
 mod attempt;
 mod board;
 mod context;
+mod emit;
 mod error;
 mod first;
 mod keys;

@@ -2,15 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::json;
 use tokio::{
     sync::Notify,
     task::JoinHandle,
     time::{MissedTickBehavior, interval},
 };
-use wire::{CONTROL_PREFIX, ControlRecord, Lsn};
+use wire::{ControlRecord, Lsn};
 
-use super::{board::Board, keys::Keys, sequences::Sequences};
+use super::{board::Board, emit::emit, keys::Keys, sequences::Sequences};
 use crate::{
     begin::{SlotFacts, published},
     explain,
@@ -209,12 +208,4 @@ async fn heartbeat(sql: &SqlSession, shared: &Shared) -> Result<(), SqlError> {
         }
         done => done,
     }
-}
-
-/// Writes a record of capture's own into the WAL.
-pub(super) async fn emit(sql: &SqlSession, record: &ControlRecord) -> Result<(), SqlError> {
-    let content = json!(record).to_string();
-    let query = "SELECT pg_catalog.pg_logical_emit_message(true, $1::text, $2::text)::text";
-    let done = sql.query(query, &[&CONTROL_PREFIX, &content]).await;
-    done.map(drop).map_err(|error| SqlError::of("the master", error))
 }

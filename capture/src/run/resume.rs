@@ -7,9 +7,10 @@ use wire::{CaptureState, ControlRecord, Lsn, SessionAnswer};
 
 use super::{
     context::{Context, Ended, Master},
+    emit::emit,
     error::RunError,
     first,
-    pulse::{Patient, Pulse, emit, position},
+    pulse::{Patient, Pulse, position},
     session,
     stream::Stream,
 };

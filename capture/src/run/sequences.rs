@@ -1,7 +1,7 @@
 use tokio::time::Instant;
 use wire::{ControlRecord, Sequence};
 
-use super::pulse::emit;
+use super::emit::emit;
 use crate::{
     copy::sequences,
     source::{Refusal, SqlError, SqlSession},
