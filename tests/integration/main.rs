@@ -29,4 +29,5 @@ mod relay;
 mod safety;
 mod sequences;
 mod setup;
+mod slot_health;
 mod tree;

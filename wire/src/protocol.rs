@@ -204,6 +204,12 @@ pub struct CaptureReport {
     pub master: Option<Lsn>,
     /// WAL that the slot holds back, bytes.
     pub retained_bytes: Option<u64>,
+    /// WAL that may still be written before the master drops some of that, bytes; none where it sets no limit.
+    #[serde(default)]
+    pub safe_wal_bytes: Option<u64>,
+    /// Seconds until then at the present rate; none where it does not come nearer.
+    #[serde(default)]
+    pub slot_time_left_seconds: Option<u64>,
     /// What is wrong, and what to do.
     pub error: Option<String>,
 }

@@ -19,6 +19,10 @@ pub struct SlotFacts {
     /// `reserved`, `extended`, `unreserved`, `lost` (13 and later).
     #[serde(default)]
     pub wal_status: Option<String>,
+    /// WAL that may still be written before the slot is in danger, bytes; negative once it is. None where
+    /// `max_slot_wal_keep_size` sets no limit (13 and later).
+    #[serde(default)]
+    pub safe_wal_size: Option<i64>,
     /// Why it is of no use any more (17 and later).
     #[serde(default)]
     pub invalidation_reason: Option<String>,
@@ -68,6 +72,8 @@ mod tests {
         assert!(slot(r#","wal_status":"lost""#).lost().is_some());
         assert_eq!(slot(r#","conflicting":false"#).lost(), None);
         assert!(slot(r#","wal_status":"reserved","conflicting":true"#).lost().is_some());
+        assert_eq!(slot("").safe_wal_size, None);
+        assert_eq!(slot(r#","safe_wal_size":-77"#).safe_wal_size, Some(-77));
         let idle = slot(r#","wal_status":"lost","invalidation_reason":"idle_timeout""#).lost();
         assert_eq!(idle.as_deref(), Some("idle_timeout"));
     }

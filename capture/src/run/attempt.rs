@@ -2,21 +2,24 @@ use super::{
     context::{Context, Ended, Master},
     error::RunError,
     first, resume, session,
+    slot_watch::look_at_slot,
 };
 use crate::{
-    begin::{BeginError, SlotFacts, check_slot},
+    begin::{BeginError, check_slot},
     settings::Settings,
     walsender::Walsender,
 };
 
 /// Connects, and does what is to be done: the first copy, or following the stream.
 pub(super) async fn attempt(context: &Context<'_>) -> Result<Ended, RunError> {
-    let Context { settings, stop, .. } = context;
+    let Context { settings, stop, board, .. } = context;
     let master = tokio::select! {
         master = connect(settings) => master?,
         () = stop.cancelled() => return Ok(Ended::Stopped),
     };
-    match SlotFacts::read(&master.sql, &settings.slot).await? {
+    // Also where no attempt gets further than this: while no relay answers, the slot loses its WAL.
+    let (_, slot) = look_at_slot(&master.sql, &settings.slot, board).await?;
+    match slot {
         None => first::begin(context, master).await,
         Some(slot) => {
             check_slot(&slot, &master.facts).map_err(BeginError::from)?;

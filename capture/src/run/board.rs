@@ -1,9 +1,13 @@
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 use wire::{CaptureState, Lsn};
 
-use crate::append::Relay;
+use super::health::{Look, Severity, Watch};
+use crate::{append::Relay, begin::SlotFacts};
 
 /// How capture is, for the reports to the relay.
 #[derive(Debug, Clone)]
@@ -13,32 +17,47 @@ pub(super) struct Status {
     pub(super) session: u64,
     pub(super) relay: Option<Arc<Relay>>,
     pub(super) master: Option<Lsn>,
-    pub(super) retained_bytes: Option<u64>,
+    pub(super) slot: Option<SlotStatus>,
+}
+
+/// The slot, as the master last showed it.
+#[derive(Debug, Clone)]
+pub(super) struct SlotStatus {
+    pub(super) retained_bytes: u64,
+    /// WAL that may be written before some of that is dropped.
+    pub(super) room_bytes: Option<u64>,
+    /// Until then at the present rate.
+    pub(super) left: Option<Duration>,
+    /// What threatens it.
+    pub(super) warning: Option<String>,
 }
 
 /// Where each part of capture notes how it is.
 #[derive(Debug, Clone)]
-pub(super) struct Board(Arc<watch::Sender<Status>>);
+pub(super) struct Board {
+    status: Arc<watch::Sender<Status>>,
+    slot_watch: Arc<Mutex<Watch>>,
+}
 
 impl Board {
     pub(super) fn new() -> Self {
         let state = CaptureState::Starting;
-        let (error, session, relay, master, retained_bytes) = (None, 0, None, None, None);
-        let status = Status { state, error, session, relay, master, retained_bytes };
-        Self(Arc::new(watch::Sender::new(status)))
+        let (error, session, relay, master, slot) = (None, 0, None, None, None);
+        let status = Status { state, error, session, relay, master, slot };
+        Self { status: Arc::new(watch::Sender::new(status)), slot_watch: Arc::default() }
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<Status> {
-        self.0.subscribe()
+        self.status.subscribe()
     }
 
     pub(super) fn now(&self) -> Status {
-        self.0.borrow().clone()
+        self.status.borrow().clone()
     }
 
     /// The state, with what is wrong if anything is. Who watches is woken only by a change.
     pub(super) fn state(&self, state: CaptureState, error: Option<String>) {
-        self.0.send_if_modified(|status| {
+        self.status.send_if_modified(|status| {
             let changed = status.state != state || status.error != error;
             status.state = state;
             status.error = error;
@@ -47,18 +66,42 @@ impl Board {
     }
 
     pub(super) fn session(&self, relay: Arc<Relay>, session: u64) {
-        self.0.send_modify(|status| {
+        self.status.send_modify(|status| {
             status.relay = Some(relay);
             status.session = session;
         });
     }
 
-    /// The master's position and the WAL that the slot holds back. Wakes nobody: it is in the next report.
-    pub(super) fn master(&self, position: Lsn, retained_bytes: Option<u64>) {
-        self.0.send_if_modified(|status| {
+    /// The master's position and its slot. What threatens the slot is said once, and wakes who watches;
+    /// all else is in the next report.
+    pub(super) fn master(&self, position: Lsn, slot: Option<&SlotFacts>) {
+        let seen = slot.filter(|slot| slot.lost().is_none()).map(|slot| {
+            let look = Look::new(Instant::now(), position, slot);
+            let mut watch = self.slot_watch.lock().unwrap_or_else(PoisonError::into_inner);
+            (look, watch.see(look))
+        });
+        let (slot, changed) = match seen {
+            None => (None, false),
+            Some((look, (health, changed))) => {
+                match health.severity {
+                    _ if !changed => {}
+                    Severity::Fine => tracing::info!("{health}"),
+                    Severity::Warning => tracing::warn!("{health}"),
+                    Severity::Critical | Severity::Due => tracing::error!("{health}"),
+                }
+                let status = SlotStatus {
+                    retained_bytes: look.retained,
+                    room_bytes: look.room,
+                    left: health.left,
+                    warning: (health.severity > Severity::Fine).then(|| health.to_string()),
+                };
+                (Some(status), changed)
+            }
+        };
+        self.status.send_if_modified(|status| {
             status.master = Some(position);
-            status.retained_bytes = retained_bytes;
-            false
+            status.slot = slot;
+            changed
         });
     }
 }

@@ -9,6 +9,7 @@ use super::{
     context::{Context, Ended, Master},
     error::RunError,
     session,
+    slot_watch::watch_slot,
 };
 use crate::{
     append::{Relay, RelayError},
@@ -49,7 +50,11 @@ pub(super) async fn begin(context: &Context<'_>, master: Master) -> Result<Ended
         lsn: created.consistent_point,
         snapshot: created.snapshot.as_deref().unwrap_or_default(),
     };
-    let gathered = gathered_or_dropped(context, &plan, relay.clone(), walsender).await?;
+    // Copying may take long, and the slot holds WAL back meanwhile.
+    let gathered = tokio::select! {
+        gathered = gathered_or_dropped(context, &plan, relay.clone(), walsender) => gathered?,
+        never = watch_slot(settings, context.board) => match never {},
+    };
     drop(hold);
     let Some(snapshot) = gathered else { return Ok(Ended::Stopped) };
     // From here on the log may have begun, so the slot must stay whatever happens.

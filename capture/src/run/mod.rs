@@ -6,13 +6,16 @@ mod context;
 mod emit;
 mod error;
 mod first;
+mod health;
 mod keys;
 mod pulse;
+mod quantity;
 mod report;
 mod resume;
 mod runner;
 mod sequences;
 mod session;
+mod slot_watch;
 mod stream;
 
 pub use self::{error::RunError, runner::run};

@@ -1,6 +1,6 @@
 //! The SQL side of a running capture: where the master is, how the slot is, and heartbeats.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::{
     sync::Notify,
@@ -9,14 +9,19 @@ use tokio::{
 };
 use wire::{ControlRecord, Lsn};
 
-use super::{board::Board, emit::emit, keys::Keys, sequences::Sequences};
+use super::{
+    board::Board,
+    emit::emit,
+    keys::Keys,
+    sequences::Sequences,
+    slot_watch::{LOOK_EVERY, connected, look_at_slot},
+};
 use crate::{
-    begin::{SlotFacts, published},
+    begin::published,
     explain,
     source::{Refusal, Source, SqlError, SqlSession},
 };
 
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The publication is looked at every so many looks.
 const PUBLICATION_EVERY: u32 = 8;
 
@@ -123,16 +128,6 @@ async fn watch(patient: Patient, board: Board, shared: Arc<Shared>) {
     }
 }
 
-async fn connected<'a>(
-    sql: &'a mut Option<SqlSession>,
-    source: &Source,
-) -> Result<&'a SqlSession, SqlError> {
-    match sql {
-        Some(sql) => Ok(sql),
-        none => Ok(none.insert(source.connect_sql().await?)),
-    }
-}
-
 async fn look(
     sql: &SqlSession,
     patient: &Patient,
@@ -140,10 +135,7 @@ async fn look(
     shared: &Shared,
     publication: bool,
 ) -> Result<(), SqlError> {
-    let position = position(sql).await?;
-    let slot = SlotFacts::read(sql, &patient.slot).await?;
-    let restart = slot.as_ref().and_then(|slot| slot.restart_lsn);
-    board.master(position, restart.map(|restart| position.bytes_since(restart)));
+    let (position, _) = look_at_slot(sql, &patient.slot, board).await?;
     let change = if publication { Some(publication_change(sql, patient).await?) } else { None };
     let mut view = shared.lock();
     view.position = position;
@@ -154,13 +146,6 @@ async fn look(
         view.publication = change;
     }
     Ok(())
-}
-
-/// How far the master's WAL is flushed: what the stream can have.
-pub(super) async fn position(sql: &SqlSession) -> Result<Lsn, SqlError> {
-    let row = sql.query_one("SELECT pg_catalog.pg_current_wal_flush_lsn()::text", &[]).await;
-    let row = row.map_err(|error| SqlError::of("the master", error))?;
-    Ok(row.get::<_, &str>(0).parse().unwrap_or(Lsn::ZERO))
 }
 
 async fn publication_change(

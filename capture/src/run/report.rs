@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use wire::CaptureReport;
+use wire::{CaptureReport, CaptureState};
 
 use super::board::{Board, Status};
 use crate::append::Relay;
@@ -31,16 +31,38 @@ pub(super) async fn report(
 
 async fn send(status: &Status, slot: &str, fallback: Option<&Arc<Relay>>) {
     let Some(relay) = status.relay.as_ref().or(fallback) else { return };
+    let slot_status = status.slot.as_ref();
     let report = CaptureReport {
         session: status.session,
         state: status.state,
         slot: slot.to_owned(),
         master: status.master,
-        retained_bytes: status.retained_bytes,
-        error: status.error.clone(),
+        retained_bytes: slot_status.map(|slot| slot.retained_bytes),
+        safe_wal_bytes: slot_status.and_then(|slot| slot.room_bytes),
+        slot_time_left_seconds: slot_status.and_then(|slot| slot.left).map(|left| left.as_secs()),
+        error: error(status),
     };
     // The work itself shows whether the relay is there; a report that is lost is followed by the next.
     if let Err(error) = relay.report(report).await {
         tracing::debug!(%error, "a report was lost");
+    }
+}
+
+/// What is wrong, and what threatens the slot. A capture that has given up has a reason, beside which what
+/// threatened is of no interest.
+fn error(status: &Status) -> Option<String> {
+    let gave_up = !matches!(
+        status.state,
+        CaptureState::Starting
+            | CaptureState::WaitingForSlot
+            | CaptureState::Copying
+            | CaptureState::Streaming
+            | CaptureState::Unproved
+            | CaptureState::PublicationChanged
+    );
+    let warning = status.slot.as_ref().and_then(|slot| slot.warning.clone());
+    match (status.error.clone(), warning.filter(|_| !gave_up)) {
+        (Some(error), Some(warning)) => Some(format!("{error}; {warning}")),
+        (error, warning) => error.or(warning),
     }
 }

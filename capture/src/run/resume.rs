@@ -10,8 +10,9 @@ use super::{
     emit::emit,
     error::RunError,
     first,
-    pulse::{Patient, Pulse, position},
+    pulse::{Patient, Pulse},
     session,
+    slot_watch::position,
     stream::Stream,
 };
 use crate::{

@@ -20,12 +20,27 @@ pub struct CaptureRecord {
     pub slot: Option<String>,
     /// WAL that the slot holds back, bytes.
     pub retained_bytes: u64,
+    /// WAL that may still be written before the master drops some of that, bytes.
+    #[serde(default)]
+    pub safe_wal_bytes: Option<u64>,
+    /// Seconds until then.
+    #[serde(default)]
+    pub slot_time_left_seconds: Option<u64>,
     /// What is wrong.
     pub error: Option<String>,
     /// The master's position, and when it was seen.
     pub master: Option<(Lsn, Timestamp)>,
     /// When it was last heard of: a report, a session, an append.
     pub last_contact: Option<Timestamp>,
+}
+
+/// How near the slot is to being lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlotRoom {
+    /// WAL that may still be written; none where the master sets no limit, or it is not known.
+    pub safe_wal_bytes: Option<u64>,
+    /// Seconds until that is written; none where it does not come nearer.
+    pub time_left_seconds: Option<u64>,
 }
 
 impl Default for CaptureRecord {
@@ -35,6 +50,8 @@ impl Default for CaptureRecord {
             state: CaptureState::Unknown,
             slot: None,
             retained_bytes: 0,
+            safe_wal_bytes: None,
+            slot_time_left_seconds: None,
             error: None,
             master: None,
             last_contact: None,
@@ -100,6 +117,8 @@ impl Capture {
         record.error = report.error.clone().filter(|error| !error.is_empty());
         // What it cannot ask the master just now stays as it was.
         record.retained_bytes = report.retained_bytes.unwrap_or(record.retained_bytes);
+        record.safe_wal_bytes = report.safe_wal_bytes;
+        record.slot_time_left_seconds = report.slot_time_left_seconds;
         if !report.slot.is_empty() {
             record.slot = Some(report.slot.clone());
         }
@@ -121,6 +140,17 @@ impl Capture {
             retained_bytes: record.retained_bytes,
             last_contact: record.last_contact.map(rfc3339),
             error: record.error.clone(),
+        }
+    }
+
+    /// How near its slot is to being lost, as far as that is known and no old news.
+    pub(super) fn slot_room(&self, limits: &FleetLimits, now: Moment) -> SlotRoom {
+        match self.lag(limits, None, now).state {
+            CaptureState::Offline => SlotRoom::default(),
+            _ => SlotRoom {
+                safe_wal_bytes: self.record.safe_wal_bytes,
+                time_left_seconds: self.record.slot_time_left_seconds,
+            },
         }
     }
 

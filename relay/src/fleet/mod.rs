@@ -23,7 +23,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-pub use capture::CaptureRecord;
+pub use capture::{CaptureRecord, SlotRoom};
 pub use clock::{Clock, Moment};
 pub use limits::FleetLimits;
 pub use roster::{Fleet, FleetFull, LogFacts};

@@ -7,7 +7,7 @@ use wire::{
 };
 
 use super::{
-    capture::{Capture, CaptureRecord},
+    capture::{Capture, CaptureRecord, SlotRoom},
     clock::{Moment, seconds},
     commits::CommitTimes,
     limits::FleetLimits,
@@ -168,6 +168,11 @@ impl Fleet {
             capture: self.capture.lag(&self.limits, log.slot.as_deref(), now),
             terminals: terminals.collect(),
         }
+    }
+
+    /// How near the capture's slot is to being lost.
+    pub fn slot_room(&self, now: Moment) -> SlotRoom {
+        self.capture.slot_room(&self.limits, now)
     }
 
     fn relay_lag(&self, log: &LogFacts, head: Lsn, now: Moment) -> RelayLag {

@@ -40,6 +40,8 @@ fn capture(state: CaptureState, master: u64) -> CaptureReport {
         slot: "tailwater".to_owned(),
         master: Some(Lsn::new(master)),
         retained_bytes: Some(7),
+        safe_wal_bytes: Some(9),
+        slot_time_left_seconds: Some(11),
         error: None,
     }
 }

@@ -6,6 +6,8 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use wire::{ProblemKind, SourceName};
 
+use crate::fleet::SlotRoom;
+
 const APPENDS: &str = "tailwater_relay_appends_total";
 const APPEND_BYTES: &str = "tailwater_relay_append_bytes_total";
 const APPEND_SECONDS: &str = "tailwater_relay_append_seconds";
@@ -22,6 +24,8 @@ const LOG_BYTES: &str = "tailwater_relay_log_bytes";
 const LAG_BYTES: &str = "tailwater_relay_lag_bytes";
 const LAG_SECONDS: &str = "tailwater_relay_lag_seconds";
 const RETAINED: &str = "tailwater_relay_slot_retained_bytes";
+const SAFE_WAL: &str = "tailwater_relay_slot_safe_wal_bytes";
+const SLOT_TIME_LEFT: &str = "tailwater_relay_slot_time_left_seconds";
 const TERMINALS: &str = "tailwater_relay_terminals";
 const TERMINAL_LAG_BYTES: &str = "tailwater_relay_terminal_max_lag_bytes";
 const TERMINAL_LAG_SECONDS: &str = "tailwater_relay_terminal_max_lag_seconds";
@@ -63,6 +67,14 @@ fn describe() {
     describe_gauge!(LAG_BYTES, "Bytes of WAL from head to the master's position");
     describe_gauge!(LAG_SECONDS, "Seconds since head was as new as the master");
     describe_gauge!(RETAINED, "WAL that the slot holds back on the master");
+    describe_gauge!(
+        SAFE_WAL,
+        "WAL that may be written before the master drops the slot's; NaN without a limit, or where it is not known"
+    );
+    describe_gauge!(
+        SLOT_TIME_LEFT,
+        "Time until the master drops the slot's WAL at the present rate; NaN where that does not come nearer"
+    );
     describe_gauge!(TERMINALS, "Terminals, by state");
     describe_gauge!(TERMINAL_LAG_BYTES, "Bytes of WAL that the terminal furthest behind lacks");
     describe_gauge!(TERMINAL_LAG_SECONDS, "Age of the oldest commit that any terminal lacks");
@@ -158,6 +170,14 @@ pub(super) fn standing(lag: &wire::Lag) {
         let gauge = gauge!(TERMINALS, "source" => label(&lag.source), "state" => name);
         gauge.set(number(count as u64));
     }
+}
+
+/// How near its slot is to being lost.
+pub(super) fn slot_room(source: &SourceName, room: SlotRoom) {
+    // A gauge that was set once stays, so what is not known must be said too.
+    let known = |count: Option<u64>| count.map_or(f64::NAN, number);
+    gauge!(SAFE_WAL, "source" => label(source)).set(known(room.safe_wal_bytes));
+    gauge!(SLOT_TIME_LEFT, "source" => label(source)).set(known(room.time_left_seconds));
 }
 
 const STATES: [(wire::TerminalState, &str); 6] = [

@@ -2,6 +2,7 @@ use wire::{CaptureState, Lsn};
 
 use super::{capture, lag_of, log};
 use crate::fleet::{
+    capture::SlotRoom,
     clock::made::MadeClock,
     commits::headers::header,
     limits::FleetLimits,
@@ -33,6 +34,22 @@ fn a_silent_capture_is_offline_but_one_with_a_reason_keeps_it() {
     assert_eq!(lag.state, CaptureState::SlotLost);
     assert_eq!(lag.error.as_deref(), Some("the slot is lost"));
     assert_eq!((lag.slot.as_deref(), lag.retained_bytes), (Some("tailwater"), 7));
+}
+
+#[test]
+fn the_slots_room_is_told_while_it_is_no_old_news() {
+    let mut clock = MadeClock::new();
+    let mut fleet = Fleet::new(FleetLimits::default());
+    assert_eq!(fleet.slot_room(clock.0), SlotRoom::default());
+    fleet.capture_report(&capture(CaptureState::Streaming, 100), clock.0);
+    let known = SlotRoom { safe_wal_bytes: Some(9), time_left_seconds: Some(11) };
+    assert_eq!(fleet.slot_room(clock.pass(60)), known);
+    assert_eq!(fleet.slot_room(clock.pass(1)), SlotRoom::default());
+    // It does not come nearer any more.
+    let mut calm = capture(CaptureState::Streaming, 100);
+    calm.slot_time_left_seconds = None;
+    fleet.capture_report(&calm, clock.0);
+    assert_eq!(fleet.slot_room(clock.0), SlotRoom { time_left_seconds: None, ..known });
 }
 
 #[test]

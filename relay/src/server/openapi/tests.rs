@@ -187,6 +187,8 @@ fn examples() -> Vec<(&'static str, Value)> {
         slot: "s".into(),
         master: Some(Lsn::new(1)),
         retained_bytes: None,
+        safe_wal_bytes: Some(1),
+        slot_time_left_seconds: None,
         error: None,
     });
     let problem = Problem { head: Some(Lsn::new(1)), ..Problem::new(ProblemKind::BehindYou, "x") };

@@ -9,7 +9,7 @@ use hyper::header;
 use super::lag::lag_of;
 use crate::server::{
     app::{App, blocking},
-    metrics::{connections, damaged, recorder, sealing_fails, standing},
+    metrics::{connections, damaged, recorder, sealing_fails, slot_room, standing},
     problem::Refused,
 };
 
@@ -32,6 +32,7 @@ pub(in crate::server) async fn metrics(State(app): State<Arc<App>>) -> Result<Re
             damaged(&name, source.log.standing().damage.is_some());
             sealing_fails(&name, source.log.seal_error().is_some());
             standing(&lag_of(&source, now));
+            slot_room(&name, source.fleet().slot_room(now));
         }
     })
     .await?;

@@ -99,3 +99,35 @@ async fn a_fenced_capture_does_not_speak_for_the_source() {
     .await;
     assert_eq!(relay.get("/v1/orders/requests?wait=0.1").await.status(), 204);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_slots_room_is_a_metric_and_older_captures_need_not_tell_it() {
+    let data = tempfile::tempdir().unwrap();
+    let relay = Relay::start(data.path(), small()).await;
+    let (session, _) = relay.begin().await;
+    let metrics = async || relay.get("/metrics").await.text().await.unwrap();
+    let report = async |more: serde_json::Value| {
+        let mut report = json!({
+            "from": "capture", "session": session, "state": "streaming", "slot": "s",
+            "master": "0/500", "retained_bytes": 77, "error": "the slot is in danger"
+        });
+        report.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ok(relay.ask(Method::POST, "/v1/orders/report").json(&report).send().await.unwrap()).await;
+    };
+    report(json!({"safe_wal_bytes": 1234, "slot_time_left_seconds": 60})).await;
+    let said = metrics().await;
+    for line in [
+        "tailwater_relay_slot_retained_bytes{source=\"orders\"} 77",
+        "tailwater_relay_slot_safe_wal_bytes{source=\"orders\"} 1234",
+        "tailwater_relay_slot_time_left_seconds{source=\"orders\"} 60",
+    ] {
+        assert!(said.lines().any(|found| found == line), "{line}: {said}");
+    }
+    let lag = relay.lag().await.capture;
+    assert_eq!(lag.state, CaptureState::Streaming);
+    assert_eq!(lag.error.as_deref(), Some("the slot is in danger"));
+    report(json!({})).await;
+    let said = metrics().await;
+    let line = "tailwater_relay_slot_safe_wal_bytes{source=\"orders\"} NaN";
+    assert!(said.lines().any(|found| found == line), "{said}");
+}
