@@ -36,7 +36,9 @@ async fn until_left(master: &Database, hundredths: i64) -> Result<()> {
 /// Lines of the log that say how much is left: one for each severity that came and went.
 fn said(capture: &Process) -> Vec<String> {
     let log = capture.stderr();
-    let is_it = |line: &&str| line.contains("max_slot_wal_keep_size") && !line.contains(" note: ");
+    let is_it = |line: &&str| {
+        ["the master drops the slot's WAL", "the slot is safe"].iter().any(|it| line.contains(it))
+    };
     log.lines().filter(is_it).map(str::to_owned).collect()
 }
 

@@ -9,11 +9,12 @@ mod plan;
 mod publication;
 mod published;
 mod rules;
+mod scope;
 mod slot;
 mod tables;
 
 pub use self::{
-    check::{CheckScope, check},
+    check::check,
     error::BeginError,
     finding::Finding,
     keys::{LostKey, mend_lost_keys},
@@ -23,6 +24,7 @@ pub use self::{
     },
     published::{PublishedTable, check_excluded, published},
     rules::{Standing, Violation, check_slot, check_standing, same_master},
+    scope::CheckScope,
     slot::SlotFacts,
     tables::{Identity, TableFacts, quoted, tables},
 };

@@ -74,16 +74,16 @@ impl Violation {
     }
 }
 
-/// Whether the slot can be used at all.
-pub fn check_slot(slot: &SlotFacts, facts: &Facts) -> Result<(), Violation> {
-    let name = || facts.slot.clone();
+/// Whether the slot of that name can be used for `database` at all.
+pub fn check_slot(slot: &SlotFacts, name: &str, database: &str) -> Result<(), Violation> {
+    let name = || name.to_owned();
     let foreign = |what: String| Err(Violation::SlotForeign { slot: name(), what });
     match slot.plugin.as_deref() {
         Some("pgoutput") => {}
         Some(other) => return foreign(format!("decodes by the plugin '{other}', not by pgoutput")),
         None => return foreign("is a physical one".to_owned()),
     }
-    if slot.database.as_deref() != Some(&facts.database) {
+    if slot.database.as_deref() != Some(database) {
         let database = slot.database.as_deref().unwrap_or_default();
         return foreign(format!("belongs to the database '{database}'"));
     }
@@ -224,7 +224,7 @@ mod tests {
             (r#""plugin": "pgoutput", "database": "shop", "wal_status": "lost""#, "invalidated"),
         ] {
             let slot = serde_json::from_str(&format!("{{{slot}}}")).unwrap();
-            let said = check_slot(&slot, &facts(1)).unwrap_err().to_string();
+            let said = check_slot(&slot, "tailwater_orders", "shop").unwrap_err().to_string();
             assert!(said.contains("'tailwater_orders'") && said.contains(what), "{said}");
         }
     }

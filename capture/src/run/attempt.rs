@@ -22,7 +22,7 @@ pub(super) async fn attempt(context: &Context<'_>) -> Result<Ended, RunError> {
     match slot {
         None => first::begin(context, master).await,
         Some(slot) => {
-            check_slot(&slot, &master.facts).map_err(BeginError::from)?;
+            check_slot(&slot, &settings.slot, &master.facts.database).map_err(BeginError::from)?;
             resume::resume(context, master).await
         }
     }

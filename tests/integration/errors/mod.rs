@@ -7,5 +7,6 @@
 mod at_the_master;
 mod at_the_relay;
 mod at_the_terminal;
+mod check;
 mod command_line;
 mod disk_full;

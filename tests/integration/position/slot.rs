@@ -44,6 +44,14 @@ fn an_invalidated_slot_is_lost_by_name() {
             &[&slot, "invalidated", "max_slot_wal_keep_size", "tailwater-capture remove"],
         );
         assert_eq!(setup.relay.lag(SOURCE).await?.capture.state, "slot-lost");
+        let check_args =
+            ["check", "--source", setup.master.url(), "--name", SOURCE, "--slot", &slot];
+        let check = harness::ProcessBuilder::new("check", harness::binary("tailwater-capture")?);
+        let found = check.args(check_args).run(LIMIT).await?;
+        assert_eq!(found.code, 3, "{}", found.stdout);
+        assert!(found.stdout.contains("invalidated"), "{}", found.stdout);
+        let drop = format!("SELECT pg_drop_replication_slot('{slot}');");
+        assert!(found.stdout.contains(&drop), "{}", found.stdout);
         Ok(())
     });
 }

@@ -1,0 +1,9 @@
+use crate::settings::Selection;
+
+/// What is to be captured, as far as it decides what is needed.
+#[derive(Debug, Clone)]
+pub struct CheckScope<'a> {
+    pub slot: &'a str,
+    pub publication: &'a str,
+    pub selection: &'a Selection,
+}
