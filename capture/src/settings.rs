@@ -113,6 +113,8 @@ pub struct Settings {
     pub slot: String,
     /// The publication.
     pub publication: String,
+    /// Standbys get the slot.
+    pub failover: bool,
     /// What is captured.
     pub selection: Selection,
     /// Which table goes into which channel.

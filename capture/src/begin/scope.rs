@@ -6,4 +6,6 @@ pub struct CheckScope<'a> {
     pub slot: &'a str,
     pub publication: &'a str,
     pub selection: &'a Selection,
+    /// The slot is to reach standbys.
+    pub failover: bool,
 }

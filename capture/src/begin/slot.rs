@@ -26,6 +26,9 @@ pub struct SlotFacts {
     /// Why it is of no use any more (17 and later).
     #[serde(default)]
     pub invalidation_reason: Option<String>,
+    /// Whether standbys get it (17 and later).
+    #[serde(default)]
+    pub failover: Option<bool>,
     /// Whether it conflicted with recovery (16 and later).
     #[serde(default)]
     pub conflicting: Option<bool>,

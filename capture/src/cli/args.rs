@@ -67,6 +67,15 @@ pub(super) struct TableArgs {
     pub(super) keyless: Option<KeylessArg>,
 }
 
+/// What becomes of the slot when a standby is promoted.
+#[derive(Debug, Args)]
+pub(super) struct FailoverArgs {
+    /// Standbys get the slot, so that capture can go on from one that was promoted. Needs PostgreSQL 17 or
+    /// later. Where synchronized_standby_slots is set, capture then waits for those standbys.
+    #[arg(long, env = "TAILWATER_FAILOVER")]
+    pub(super) failover: bool,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum KeylessArg {
@@ -94,6 +103,8 @@ pub(super) struct CheckArgs {
     pub(super) master: MasterArgs,
     #[command(flatten)]
     pub(super) tables: TableArgs,
+    #[command(flatten)]
+    pub(super) failover: FailoverArgs,
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +113,8 @@ pub(super) struct RunArgs {
     pub(super) master: MasterArgs,
     #[command(flatten)]
     pub(super) tables: TableArgs,
+    #[command(flatten)]
+    pub(super) failover: FailoverArgs,
     /// Carry ALTER TABLE and the like to the terminals (not in this version).
     #[arg(long, hide = true)]
     pub(super) ddl: bool,

@@ -21,7 +21,12 @@ pub(super) async fn run(args: CheckArgs) -> Result<(), Failure> {
     let (slot, publication) =
         (slot.unwrap_or_else(|| default.clone()), publication.unwrap_or(default));
     let sql = source.connect_sql().await.map_err(RunError::from)?;
-    let scope = CheckScope { slot: &slot, publication: &publication, selection: &selection };
+    let scope = CheckScope {
+        slot: &slot,
+        publication: &publication,
+        selection: &selection,
+        failover: args.failover.failover || config.failover,
+    };
     let findings = check(&source, &sql, &scope).await.map_err(RunError::from)?;
     for finding in &findings {
         println!("{finding}");

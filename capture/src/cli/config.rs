@@ -16,6 +16,8 @@ pub(super) struct Config {
     pub(super) tables: Option<OneOrMore>,
     pub(super) exclude: Option<OneOrMore>,
     pub(super) keyless: Option<KeylessArg>,
+    #[serde(default)]
+    pub(super) failover: bool,
     pub(super) relay: Option<OneOrMore>,
     pub(super) token_file: Option<std::path::PathBuf>,
     pub(super) heartbeat_every: Option<String>,

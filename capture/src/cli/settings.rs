@@ -120,6 +120,7 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
                 .or_else(|| config.token_file.take()),
         )?,
         selection,
+        failover: args.failover.failover || config.failover,
         heartbeat_every: time(
             args.heartbeat_every,
             config.heartbeat_every.take(),

@@ -23,7 +23,7 @@ pub(super) async fn attempt(context: &Context<'_>) -> Result<Ended, RunError> {
         None => first::begin(context, master).await,
         Some(slot) => {
             check_slot(&slot, &settings.slot, &master.facts.database).map_err(BeginError::from)?;
-            resume::resume(context, master).await
+            resume::resume(context, master, &slot).await
         }
     }
 }

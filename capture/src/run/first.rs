@@ -160,6 +160,7 @@ async fn prepare(sql: &mut SqlSession, settings: &Settings) -> Result<(), BeginE
         slot: &settings.slot,
         publication: &settings.publication,
         selection: &Selection { keyless: Keyless::Skip, ..settings.selection.clone() },
+        failover: settings.failover,
     };
     let (missing, notes): (Vec<_>, Vec<_>) =
         check(&settings.source, sql, &scope).await?.into_iter().partition(|finding| finding.blocks);
@@ -200,8 +201,11 @@ async fn create_slot(
     let began = Instant::now();
     let mut whom = String::new();
     let created = {
-        let mut create =
-            std::pin::pin!(walsender.create_slot(&settings.slot, SlotSnapshot::Export));
+        let mut create = std::pin::pin!(walsender.create_slot_for(
+            &settings.slot,
+            SlotSnapshot::Export,
+            settings.failover
+        ));
         loop {
             tokio::select! {
                 created = &mut create => break Some(created),

@@ -16,6 +16,7 @@ mod runner;
 mod sequences;
 mod session;
 mod slot_watch;
+mod standbys;
 mod stream;
 
 pub use self::{error::RunError, runner::run};

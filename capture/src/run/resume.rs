@@ -13,6 +13,7 @@ use super::{
     pulse::{Patient, Pulse},
     session,
     slot_watch::position,
+    standbys::promise_to_standbys,
     stream::Stream,
 };
 use crate::{
@@ -32,13 +33,21 @@ use crate::{
 const SLOT_RETRY: Duration = Duration::from_secs(1);
 
 /// There is a slot.
-pub(super) async fn resume(context: &Context<'_>, master: Master) -> Result<Ended, RunError> {
+pub(super) async fn resume(
+    context: &Context<'_>,
+    master: Master,
+    slot: &SlotFacts,
+) -> Result<Ended, RunError> {
     let Context { settings, relays, board, stop } = context;
     let Master { mut sql, mut walsender, facts } = master;
     let timelines = walsender.timeline_history(facts.timeline).await?;
     let has_messages = walsender.version().has_messages();
+    let held = async {
+        promise_to_standbys(settings, &mut walsender, slot).await?;
+        hold_slot(context, walsender).await
+    };
     let held = tokio::select! {
-        held = hold_slot(context, walsender) => held?,
+        held = held => held?,
         () = stop.cancelled() => return Ok(Ended::Stopped),
     };
     let (reader, feedback) = held;

@@ -64,9 +64,19 @@ impl Walsender {
         name: &str,
         snapshot: SlotSnapshot,
     ) -> Result<CreatedSlot, WalsenderError> {
-        let option = self.version().snapshot_option(snapshot == SlotSnapshot::Export);
+        self.create_slot_for(name, snapshot, false).await
+    }
+
+    /// As [`Walsender::create_slot`]; with `failover`, standbys get the slot too where the server can do that.
+    pub async fn create_slot_for(
+        &mut self,
+        name: &str,
+        snapshot: SlotSnapshot,
+        failover: bool,
+    ) -> Result<CreatedSlot, WalsenderError> {
+        let options = self.version().slot_options(snapshot == SlotSnapshot::Export, failover);
         let command = format!(
-            "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {option}",
+            "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {options}",
             escape_identifier(name)
         );
         let rows = self.query(&format!("to create the replication slot {name}"), &command).await?;
@@ -78,6 +88,12 @@ impl Walsender {
             })
         };
         created().ok_or_else(|| unexpected("an incomplete answer to CREATE_REPLICATION_SLOT"))
+    }
+
+    /// Lets standbys have a slot that nobody uses just now; while somebody does, the server waits.
+    pub async fn set_failover(&mut self, name: &str) -> Result<(), WalsenderError> {
+        let command = format!("ALTER_REPLICATION_SLOT {} (FAILOVER true)", escape_identifier(name));
+        self.query(&format!("to let standbys have the slot {name}"), &command).await.map(drop)
     }
 
     /// Drops a slot, waiting for the connection that uses it to let go.

@@ -36,13 +36,20 @@ impl ServerVersion {
         self.major >= 14
     }
 
-    /// How CREATE_REPLICATION_SLOT spells its snapshot action: options in parentheses from 15.
-    pub(super) fn snapshot_option(self, export: bool) -> &'static str {
-        match (self.major >= 15, export) {
-            (true, true) => "(SNAPSHOT 'export')",
-            (true, false) => "(SNAPSHOT 'nothing')",
-            (false, true) => "EXPORT_SNAPSHOT",
-            (false, false) => "NOEXPORT_SNAPSHOT",
+    /// Slots can be for standbys too from 17.
+    pub fn has_failover(self) -> bool {
+        self.major >= 17
+    }
+
+    /// How CREATE_REPLICATION_SLOT spells its options: in parentheses from 15.
+    pub(super) fn slot_options(self, export: bool, failover: bool) -> &'static str {
+        match (self.major >= 15, export, failover && self.has_failover()) {
+            (true, true, true) => "(SNAPSHOT 'export', FAILOVER true)",
+            (true, true, false) => "(SNAPSHOT 'export')",
+            (true, false, true) => "(SNAPSHOT 'nothing', FAILOVER true)",
+            (true, false, false) => "(SNAPSHOT 'nothing')",
+            (false, true, _) => "EXPORT_SNAPSHOT",
+            (false, false, _) => "NOEXPORT_SNAPSHOT",
         }
     }
 
@@ -74,5 +81,15 @@ mod tests {
             assert_eq!(ServerVersion::parse(text).unwrap().major(), major, "{text}");
         }
         assert_eq!(ServerVersion::parse("devel"), None);
+    }
+
+    #[test]
+    fn a_slot_for_standbys_is_asked_for_where_it_is_known() {
+        let options =
+            |version, failover| ServerVersion::parse(version).unwrap().slot_options(true, failover);
+        assert_eq!(options("14.1", true), "EXPORT_SNAPSHOT");
+        assert_eq!(options("16.1", true), "(SNAPSHOT 'export')");
+        assert_eq!(options("17.1", false), "(SNAPSHOT 'export')");
+        assert_eq!(options("17.1", true), "(SNAPSHOT 'export', FAILOVER true)");
     }
 }

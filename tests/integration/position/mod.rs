@@ -19,3 +19,4 @@ mod own_cluster;
 mod quiet;
 mod same_bytes;
 mod slot;
+mod standby;
