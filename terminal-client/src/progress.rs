@@ -1,6 +1,8 @@
 //! What a person sees of a running pull: a bar where standard error is a terminal, plain lines
 //! otherwise.
 
+mod figures;
+
 use std::{
     io::{IsTerminal, Write},
     sync::{Mutex, PoisonError},
@@ -9,6 +11,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wire::Lsn;
+
+use self::figures::{load_line, per_second, time_left};
 
 /// Plain lines come this far apart.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -38,8 +42,9 @@ struct State {
 #[derive(Debug)]
 enum Phase {
     Idle,
-    /// Bytes of rows, of all.
+    /// Bytes of rows, of all; those before `from` were loaded by an earlier run.
     Loading {
+        from: u64,
         done: u64,
         total: u64,
     },
@@ -84,32 +89,30 @@ impl Progress {
         }
     }
 
-    /// The first load begins: so many bytes of rows.
-    pub fn load_begins(&self, total: u64) {
-        self.begin(Phase::Loading { done: 0, total });
+    /// The first load begins, or goes on: so many bytes of rows are in, of so many.
+    pub fn load_begins(&self, from: u64, total: u64) {
+        self.begin(Phase::Loading { from, done: from, total });
         if let Shown::Bar(bar) = &self.shown {
             bar.set_style(style(
                 "first load {bar:32} {bytes}/{total_bytes} {bytes_per_sec} {eta} left {msg}",
             ));
             bar.set_length(total);
+            bar.set_position(from);
+            // What an earlier run loaded says nothing of how fast this one is.
+            bar.reset_eta();
         }
     }
 
     /// More bytes of rows are in; `table` is being loaded.
     pub fn loaded(&self, bytes: u64, table: &str) {
         let line = self.with(|state| {
-            let Phase::Loading { done, total } = &mut state.phase else { return None };
+            let Phase::Loading { from, done, total } = &mut state.phase else { return None };
             *done += bytes;
-            let (done, total) = (*done, *total);
-            let rate = per_second(done, state.begun);
-            state.line_due().then(|| {
-                format!(
-                    "first load: {} of {} MB, {} MB/s, table {table}",
-                    mb(done),
-                    mb(total),
-                    mb(rate)
-                )
-            })
+            let (from, done, total) = (*from, *done, *total);
+            let begun = state.begun;
+            state
+                .line_due()
+                .then(|| format!("{}, table {table}", load_line((from, done, total), begun)))
         });
         if let Shown::Bar(bar) = &self.shown {
             bar.inc(bytes);
@@ -208,21 +211,4 @@ fn eprintln_or_not(line: &str) {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-fn mb(bytes: u64) -> u64 {
-    bytes / 1_000_000
-}
-
-fn per_second(count: u64, since: Instant) -> u64 {
-    let elapsed = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-    count.saturating_mul(1000) / elapsed
-}
-
-fn time_left(done: u64, total: u64, since: Instant) -> String {
-    if done == 0 || done >= total {
-        return String::new();
-    }
-    let rate = per_second(done, since).max(1);
-    format!(", {} s left", (total - done) / rate)
 }

@@ -20,6 +20,7 @@ mod ending;
 mod errors;
 mod exclude;
 mod faults;
+mod first_load;
 mod history;
 mod joining;
 mod keys;

@@ -25,8 +25,9 @@ pub(super) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Pull what the target lacks: a first load where it is new, then the changes. Made for cron:
-    /// without more flags it runs once, to the relay's head as it is at the start.
+    /// Pull what the target lacks: a first load where it is new, which goes on where an earlier run
+    /// was interrupted, then the changes. Made for cron: without more flags it runs once, to the
+    /// relay's head as it is at the start.
     Pull(Box<PullArgs>),
     /// Where a target stands, where the relay's head is, and how far behind that is.
     Status(Box<StatusArgs>),

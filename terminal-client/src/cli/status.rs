@@ -10,7 +10,7 @@ use crate::{
     postgres::PostgresTarget,
     pull::TargetAddress,
     sqlite::SqliteTarget,
-    target::{StoredState, Target},
+    target::{LoadRecord, StoredState, Target},
 };
 
 /// How long the relay is waited for where nothing else is said.
@@ -31,10 +31,24 @@ struct SourceStatus {
     lineage: Lineage,
     /// None while the first load is under way.
     lsn: Option<Lsn>,
+    /// None where it is complete, or has not made a table yet.
+    load: Option<LoadStatus>,
     /// None for all.
     channels: Option<Vec<ChannelName>>,
     /// None where no relay was given.
     relay: Option<RelayStatus>,
+}
+
+/// How far the first load is.
+#[derive(Debug, Serialize)]
+struct LoadStatus {
+    /// The snapshot's position.
+    snapshot: Lsn,
+    /// Tables whose rows are all in.
+    tables: usize,
+    /// Bytes of rows that are in, of so many, as COPY prints them.
+    bytes: u64,
+    total_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,6 +87,11 @@ async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus,
     for source in names {
         let Some(stored) = target.stored(&source).await? else { continue };
         let lsn = stored.applied();
+        let load = match lsn {
+            Some(_) => None,
+            None => target.unfinished_load(&source).await?,
+        };
+        let snapshot = stored.position.lsn;
         sources.push(SourceStatus {
             relay: relay_status(args, &source, lsn).await?,
             source,
@@ -82,6 +101,12 @@ async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus,
             },
             lineage: stored.position.lineage,
             lsn,
+            load: load.map(|LoadRecord { point, plan, .. }| LoadStatus {
+                snapshot,
+                tables: point.tables,
+                bytes: point.bytes,
+                total_bytes: plan.bytes,
+            }),
             channels: stored.channels,
         });
     }
@@ -117,10 +142,12 @@ fn shown(status: &TargetStatus) -> String {
     for source in &status.sources {
         lines.push(String::new());
         lines.push(format!("source   {} (lineage {})", source.source, source.lineage));
+        lines.push(format!("state    {}", source.state));
         lines.push(match source.lsn {
             Some(lsn) => format!("position {lsn}"),
             None => "position none: the first load is under way, or was interrupted".into(),
         });
+        lines.extend(source.load.as_ref().map(load_line));
         lines.push(match &source.channels {
             None => "channels all".into(),
             Some(channels) => {
@@ -131,6 +158,16 @@ fn shown(status: &TargetStatus) -> String {
         lines.push(relay_line(source.relay.as_ref()));
     }
     lines.join("\n")
+}
+
+fn load_line(load: &LoadStatus) -> String {
+    let LoadStatus { snapshot, tables, bytes, total_bytes } = load;
+    let percent = (u128::from(*bytes) * 100).checked_div((*total_bytes).into()).unwrap_or(100);
+    format!(
+        "load     {percent}%: {} of {} MB of rows, {tables} tables complete, from the snapshot at {snapshot}",
+        bytes / 1_000_000,
+        total_bytes / 1_000_000
+    )
 }
 
 fn relay_line(relay: Option<&RelayStatus>) -> String {

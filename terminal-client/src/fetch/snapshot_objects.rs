@@ -38,12 +38,13 @@ pub struct SnapshotObjects {
 
 impl SnapshotObjects {
     /// Begins to fetch, in a task of its own: call it in a runtime. `channels` are those that the
-    /// snapshot was asked for with.
+    /// snapshot was asked for with; `from` is the place (of the table, of its object) to begin at.
     pub fn start(
         relays: &Arc<Relays>,
         spool: &Arc<Spool>,
         snapshot: &Snapshot,
         channels: &[ChannelName],
+        from: (usize, usize),
     ) -> Self {
         let (out, queue) = mpsc::unbounded_channel();
         let wanted: VecDeque<(usize, usize, Wanted)> = snapshot
@@ -56,6 +57,7 @@ impl SnapshotObjects {
                 };
                 of.objects.iter().enumerate().map(number)
             })
+            .skip_while(|(table, object, _)| (*table, *object) < from)
             .collect();
         let left = wanted.len();
         let fetching = Fetching {

@@ -1,22 +1,18 @@
-use std::{collections::HashSet, pin::Pin, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::SinkExt;
-use tokio_postgres::{Client, CopyInSink};
-use wire::{Hash, Sequence, Snapshot, SnapshotTable, SourceName, TableDefinition};
+use tokio_postgres::Client;
+use wire::{Hash, Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     apply::RowApply,
     connect::{Server, Session, error_of},
-    create::{
-        bind_sequences, ensure_defined, ensure_sequences, ensure_types, finish_tables, run,
-        set_sequences,
-    },
+    create::{run, set_sequences},
+    load::{Load, Place, begin, discard, finish, unfinished},
     position_row::PositionRow,
-    quote::{idents, qualified},
     session::{NO_REPLICA_ROLE, open},
 };
-use crate::target::{Operation, Stored, Target, TargetError};
+use crate::target::{LoadPoint, LoadRecord, Operation, Stored, Target, TargetError};
 
 /// How often the lock is tried while another run holds it.
 const LOCK_POLL: Duration = Duration::from_millis(200);
@@ -29,13 +25,6 @@ pub struct PostgresTarget {
     row: PositionRow,
     apply: RowApply,
     load: Load,
-}
-
-/// The first load, while it is under way.
-#[derive(Default)]
-struct Load {
-    made: HashSet<u32>,
-    copy: Option<(String, Pin<Box<CopyInSink<Bytes>>>)>,
 }
 
 impl PostgresTarget {
@@ -58,10 +47,6 @@ impl PostgresTarget {
 
     async fn run(&self, doing: &str, sql: &str) -> Result<(), TargetError> {
         run(&self.name, self.client(), doing, sql).await
-    }
-
-    fn copy_failed(&self, table: &str, error: &tokio_postgres::Error) -> TargetError {
-        error_of(&self.name, &format!("load the rows of {table}"), error)
     }
 }
 
@@ -108,60 +93,63 @@ impl Target for PostgresTarget {
         self.row.sources(&self.name, &self.session.client).await
     }
 
+    async fn unfinished_load(
+        &mut self,
+        source: &SourceName,
+    ) -> Result<Option<LoadRecord>, TargetError> {
+        unfinished(Place { target: &self.name, client: self.client(), source }).await
+    }
+
+    async fn discard_load(
+        &mut self,
+        source: &SourceName,
+        unfinished: &LoadRecord,
+    ) -> Result<(), TargetError> {
+        let place = Place { target: &self.name, client: self.client(), source };
+        discard(place, unfinished).await
+    }
+
     async fn begin_load(
         &mut self,
         source: &SourceName,
         stored: &Stored,
         snapshot: &Snapshot,
     ) -> Result<(), TargetError> {
-        self.row.prepare(&self.name, &self.session.client).await?;
-        self.row.write(&self.name, &self.session.client, source, stored).await?;
-        self.run("begin a transaction", "BEGIN").await?;
-        ensure_types(&self.name, self.client(), &snapshot.definitions).await?;
-        ensure_sequences(&self.name, self.client(), &snapshot.definitions.sequences).await?;
-        self.load = Load::default();
-        for table in &snapshot.definitions.tables {
-            let made =
-                ensure_defined(&self.name, self.client(), table, &snapshot.definitions).await?;
-            if made {
-                self.load.made.insert(table.oid);
-            }
-        }
+        let place = Place { target: &self.name, client: &self.session.client, source };
+        self.load = begin(place, &mut self.row, stored, snapshot).await?;
         Ok(())
+    }
+
+    async fn resume_load(
+        &mut self,
+        unfinished: &LoadRecord,
+        _snapshot: &Snapshot,
+    ) -> Result<bool, TargetError> {
+        let resumed = Load::resume(&self.name, self.client(), unfinished).await?;
+        let goes_on = resumed.is_some();
+        self.load = resumed.unwrap_or_default();
+        Ok(goes_on)
     }
 
     async fn begin_table(&mut self, table: &SnapshotTable) -> Result<(), TargetError> {
-        let name = qualified(&table.schema, &table.name);
-        let columns = match table.columns.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", idents(table.columns.iter().map(String::as_str))),
-        };
-        let sql = format!("COPY {name}{columns} FROM STDIN");
-        let sink = self.client().copy_in(&sql).await;
-        let sink = sink.map_err(|error| self.copy_failed(&name, &error))?;
-        self.load.copy = Some((name, Box::pin(sink)));
-        Ok(())
+        self.load.begin_table(&self.name, &self.session.client, table).await
     }
 
     async fn load_rows(&mut self, rows: Bytes) -> Result<(), TargetError> {
-        let Some((table, sink)) = &mut self.load.copy else { return Ok(()) };
-        match sink.send(rows).await {
-            Ok(()) => Ok(()),
-            // The server's reason comes with the end of the copy.
-            Err(error) => {
-                let (error, table) = match sink.as_mut().finish().await {
-                    Err(reason) if reason.as_db_error().is_some() => (reason, table.clone()),
-                    _ => (error, table.clone()),
-                };
-                Err(self.copy_failed(&table, &error))
-            }
-        }
+        self.load.rows(&self.name, rows).await
     }
 
     async fn end_table(&mut self) -> Result<u64, TargetError> {
-        let Some((table, mut sink)) = self.load.copy.take() else { return Ok(0) };
-        let rows = sink.as_mut().finish().await;
-        rows.map_err(|error| self.copy_failed(&table, &error))
+        self.load.end_table(&self.name).await
+    }
+
+    async fn end_part(
+        &mut self,
+        source: &SourceName,
+        point: &LoadPoint,
+    ) -> Result<(), TargetError> {
+        let place = Place { target: &self.name, client: &self.session.client, source };
+        self.load.end_part(place, point).await
     }
 
     async fn finish_load(
@@ -170,16 +158,9 @@ impl Target for PostgresTarget {
         stored: &Stored,
         snapshot: &Snapshot,
     ) -> Result<(), TargetError> {
-        let definitions = &snapshot.definitions;
-        let made: Vec<&TableDefinition> =
-            definitions.tables.iter().filter(|table| self.load.made.contains(&table.oid)).collect();
-        finish_tables(&self.name, self.client(), &made, definitions, self.replica_role).await?;
-        bind_sequences(&self.name, self.client(), &definitions.sequences).await?;
-        set_sequences(&self.name, self.client(), &definitions.sequences).await?;
-        self.row.write(&self.name, &self.session.client, source, stored).await?;
-        self.run("commit the load", "COMMIT").await?;
-        self.load = Load::default();
-        Ok(())
+        let load = std::mem::take(&mut self.load);
+        let place = Place { target: &self.name, client: &self.session.client, source };
+        finish(load, place, &mut self.row, (stored, snapshot), self.replica_role).await
     }
 
     async fn begin(&mut self) -> Result<(), TargetError> {

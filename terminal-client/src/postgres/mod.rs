@@ -1,13 +1,14 @@
 //! PostgreSQL as a target.
 //!
-//! `connect` reaches the server, `session` pins its settings, `create` makes what is missing, `apply`
-//! turns changes into statements, `database` is the target itself.
+//! `connect` reaches the server, `session` pins its settings, `create` makes what is missing, `load` is
+//! the first load, `apply` turns changes into statements, `database` is the target itself.
 
 mod apply;
 mod catalog;
 mod connect;
 mod create;
 mod database;
+mod load;
 mod param;
 mod position_row;
 mod quote;

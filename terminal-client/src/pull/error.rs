@@ -50,7 +50,7 @@ pub enum PullError {
     },
     /// A snapshot that cannot be what it says.
     #[error(
-        "the snapshot at {lsn} of source {source_name}: table {table}: {why}; nothing was loaded"
+        "the snapshot at {lsn} of source {source_name}: table {table}: {why}; the first load stays unfinished"
     )]
     Snapshot {
         /// The source.

@@ -3,67 +3,56 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use wire::{ObjectHeader, ObjectKind, Snapshot, SnapshotTable, SourceName};
 
-use super::{error::PullError, settings::Settings, trouble::Trouble};
+use super::{
+    begin::{Beginning, choose, snapshots},
+    error::PullError,
+    settings::Settings,
+};
 use crate::{
-    fetch::{Refusal, SnapshotObjects, Spool},
+    fetch::{SnapshotObjects, Spool},
     position::Position,
     progress::Progress,
     range::{Malformed, ObjectFile},
-    target::{Stored, StoredState, Target},
+    target::{LoadPoint, Stored, StoredState, Target},
 };
 
 /// Pieces of rows read ahead of the target.
 const PIECES_AHEAD: usize = 4;
 
-/// Loads the newest snapshot into an empty target: all of it or nothing.
+/// Rows are committed with at least so many bytes at a time (in COPY text format): the commits cost
+/// nothing beside them, and no more than this and an object is loaded twice after a kill.
+const PART_BYTES: u64 = 8 << 20;
+
+/// Loads a snapshot part by part; goes on with a load that was interrupted, if the relay still has
+/// its snapshot. The state `ready` comes with the last part.
 pub(super) async fn first_load<T: Target>(
     target: &mut T,
     settings: &Settings,
     spool: &Arc<Spool>,
     progress: &Progress,
 ) -> Result<Stored, PullError> {
-    let snapshot = newest_snapshot(settings).await?;
+    let unfinished = target.unfinished_load(&settings.source).await?;
+    let snapshot = choose(snapshots(settings).await?, unfinished.as_ref());
     let mut stored = Stored {
         position: Position::proved(snapshot.lineage, snapshot.lsn, snapshot.hashes.clone()),
         state: StoredState::Loading,
         channels: settings.stored_channels(),
         channel_map: snapshot.channel_map.clone(),
     };
-    let bytes = snapshot.tables.iter().map(|table| table.raw_len).sum();
-    progress.say(&format!(
-        "first load of {} from the snapshot at {}: {} tables, {} MB of rows",
-        settings.source,
-        snapshot.lsn,
-        snapshot.tables.len(),
-        bytes / 1_000_000
-    ));
-    progress.load_begins(bytes);
-    target.begin_load(&settings.source, &stored, &snapshot).await?;
-    let mut objects =
-        SnapshotObjects::start(&settings.relays, spool, &snapshot, &settings.channels);
+    let beginning = Beginning { settings, progress, stored: &stored, snapshot: &snapshot };
+    let point = beginning.begin(target, unfinished).await?;
+    let mut objects = SnapshotObjects::start(
+        &settings.relays,
+        spool,
+        &snapshot,
+        &settings.channels,
+        (point.tables, point.objects),
+    );
     let mut loading = Loading { target: &mut *target, settings, progress, snapshot: &snapshot };
-    loading.tables(&mut objects).await?;
+    loading.tables(&mut objects, point).await?;
     stored.state = StoredState::Ready;
     target.finish_load(&settings.source, &stored, &snapshot).await?;
     Ok(stored)
-}
-
-/// Waits for a complete snapshot as long as the patience lasts.
-async fn newest_snapshot(settings: &Settings) -> Result<Snapshot, PullError> {
-    let mut trouble = Trouble::new(settings.patience);
-    loop {
-        let error = match settings.relays.snapshots(&settings.channels).await {
-            Ok(mut snapshots) if !snapshots.is_empty() => return Ok(snapshots.swap_remove(0)),
-            Ok(_) => PullError::NotReady {
-                relay: settings.relays.in_use(),
-                source_name: settings.source.clone(),
-            },
-            // Its capture may be about to begin.
-            Err(error) if error.refusal() == Some(Refusal::UnknownSource) => error.into(),
-            Err(error) => return Err(error.into()),
-        };
-        trouble.pause(error).await?;
-    }
 }
 
 struct Loading<'a, T> {
@@ -74,23 +63,45 @@ struct Loading<'a, T> {
 }
 
 impl<T: Target> Loading<'_, T> {
-    async fn tables(&mut self, objects: &mut SnapshotObjects) -> Result<(), PullError> {
-        for table in &self.snapshot.tables {
-            self.target.begin_table(table).await?;
-            for place in 0..table.objects.len() {
+    async fn tables(
+        &mut self,
+        objects: &mut SnapshotObjects,
+        mut point: LoadPoint,
+    ) -> Result<(), PullError> {
+        let source = &self.settings.source;
+        let mut committed = point.bytes;
+        let snapshot = self.snapshot;
+        while let Some(table) = snapshot.tables.get(point.tables) {
+            let mut begun = false;
+            while let Some(object) = table.objects.get(point.objects) {
                 let part = objects.next().await?;
                 let part =
                     part.ok_or_else(|| self.damaged(table, "an object is missing".into()))?;
-                self.check(table, place, &part.file)?;
+                self.check(table, point.objects, &part.file)?;
+                if !begun {
+                    self.target.begin_table(table).await?;
+                    begun = true;
+                }
                 self.rows(table, part.file).await?;
+                point.objects += 1;
+                point.bytes += object.raw_len;
+                if point.bytes - committed >= PART_BYTES {
+                    point.rows += self.target.end_table().await?;
+                    begun = false;
+                    self.target.end_part(source, &point).await?;
+                    committed = point.bytes;
+                }
             }
-            let rows = self.target.end_table().await?;
-            if rows != table.rows {
-                let why = format!("{rows} rows came where {} were announced", table.rows);
+            if begun {
+                point.rows += self.target.end_table().await?;
+            }
+            if point.rows != table.rows {
+                let why = format!("{} rows came where {} were announced", point.rows, table.rows);
                 return Err(self.damaged(table, why));
             }
+            point = LoadPoint { tables: point.tables + 1, objects: 0, rows: 0, ..point };
         }
-        Ok(())
+        Ok(self.target.end_part(source, &point).await?)
     }
 
     async fn rows(&mut self, table: &SnapshotTable, file: ObjectFile) -> Result<(), PullError> {

@@ -1,6 +1,7 @@
 //! The loop: first load, then ranges of the log, fetched ahead and applied, until the goal is reached.
 
 mod applier;
+mod begin;
 mod bundle;
 mod decode;
 mod error;

@@ -81,11 +81,10 @@ impl<T: Target> Session<'_, T> {
 
     async fn go(&mut self, goal: Goal, status: &watch::Sender<Status>) -> Result<End, PullError> {
         let stored = self.target.stored(&self.settings.source).await?;
-        if let Some(stored) = &stored {
-            check_channels(&self.settings, stored)?;
-        }
+        // A load that is not finished may still begin anew with other channels.
         let loaded = stored.filter(|stored| stored.state == StoredState::Ready);
         if let Some(stored) = &loaded {
+            check_channels(&self.settings, stored)?;
             note(status, stored);
         }
         let telling = keep_telling(self.settings.clone(), status.subscribe());

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use wire::{Snapshot, SnapshotTable, SourceName};
 
 use super::{database::real_path, file::SqliteFile, lock::lock, session::Session, worker::Worker};
-use crate::target::{Operation, Stored, Target, TargetError};
+use crate::target::{LoadPoint, LoadRecord, Operation, Stored, Target, TargetError};
 
 /// A SQLite file as a target. Changes are applied by a thread of its own, while the next are prepared.
 pub struct SqliteTarget {
@@ -56,6 +56,41 @@ impl Target for SqliteTarget {
         self.worker.call(move |session| session.stored(&source)).await
     }
 
+    async fn unfinished_load(
+        &mut self,
+        source: &SourceName,
+    ) -> Result<Option<LoadRecord>, TargetError> {
+        let source = source.clone();
+        self.worker.call(move |session| session.unfinished_load(&source)).await
+    }
+
+    async fn discard_load(
+        &mut self,
+        source: &SourceName,
+        unfinished: &LoadRecord,
+    ) -> Result<(), TargetError> {
+        let (source, unfinished) = (source.clone(), unfinished.clone());
+        self.worker.call(move |session| session.discard_load(&source, &unfinished)).await
+    }
+
+    async fn resume_load(
+        &mut self,
+        unfinished: &LoadRecord,
+        snapshot: &Snapshot,
+    ) -> Result<bool, TargetError> {
+        let (unfinished, snapshot) = (unfinished.clone(), snapshot.clone());
+        self.worker.call(move |session| session.resume_load(&unfinished, &snapshot)).await
+    }
+
+    async fn end_part(
+        &mut self,
+        source: &SourceName,
+        point: &LoadPoint,
+    ) -> Result<(), TargetError> {
+        let (source, point) = (source.clone(), *point);
+        self.worker.call(move |session| session.end_part(&source, &point)).await
+    }
+
     async fn begin_load(
         &mut self,
         source: &SourceName,
@@ -84,10 +119,10 @@ impl Target for SqliteTarget {
         &mut self,
         source: &SourceName,
         stored: &Stored,
-        _snapshot: &Snapshot,
+        snapshot: &Snapshot,
     ) -> Result<(), TargetError> {
-        let (source, stored) = (source.clone(), stored.clone());
-        self.worker.call(move |session| session.finish_load(&source, &stored)).await
+        let (source, stored, snapshot) = (source.clone(), stored.clone(), snapshot.clone());
+        self.worker.call(move |session| session.finish_load(&source, &stored, &snapshot)).await
     }
 
     async fn begin(&mut self) -> Result<(), TargetError> {

@@ -4,7 +4,7 @@
 //! handle        the async side: each call becomes one of the thread's
 //! worker        the thread: calls in order, rows and changes sent ahead in bounded memory
 //! session       what each call does
-//! load          the first load, in one transaction
+//! load          the first load, part by part
 //! apply         changes, row by row
 //! schema        names, tables, indexes, recorded definitions
 //! values        COPY text and PostgreSQL's value texts to SQLite values (pure)

@@ -1,7 +1,7 @@
 use rusqlite::{OptionalExtension, Row};
 use wire::SourceName;
 
-use super::{database::Database, schema::CREATE_RECORDS};
+use super::{database::Database, load::CREATE_LOAD, schema::CREATE_RECORDS};
 use crate::target::{Stored, StoredRow, TargetError};
 
 const EXISTS: &str = "SELECT 1 FROM sqlite_schema WHERE name = 'tailwater_position'";
@@ -59,7 +59,9 @@ impl PositionRow {
 
     /// Makes our tables where they are missing.
     pub(super) fn prepare(&self, database: &Database) -> Result<(), TargetError> {
-        let made = database.connection.execute_batch(&format!("{CREATE}; {CREATE_RECORDS}"));
+        let made = database
+            .connection
+            .execute_batch(&format!("{CREATE}; {CREATE_RECORDS}; {CREATE_LOAD}"));
         database.did("create the table tailwater_position", made)
     }
 

@@ -4,11 +4,14 @@ use wire::{Snapshot, SnapshotTable, SourceName};
 use super::{
     apply::RowApply,
     database::Database,
-    load::{LoadTable, TableRows, finish_table, prepare_tables},
+    load::{
+        Ending, LoadTable, TableRows, advance, discard, finish, forsake, made, prepare_tables,
+        tables_of, unfinished, write,
+    },
     position_row::PositionRow,
-    schema::table_name,
+    schema::{Shape, table_name},
 };
-use crate::target::{Operation, Stored, TargetError};
+use crate::target::{LoadPlan, LoadPoint, LoadRecord, Operation, Stored, TargetError};
 
 /// What the thread of the file does, call by call.
 pub(super) struct Session {
@@ -38,29 +41,70 @@ impl Session {
         self.position.read(&self.database, source)
     }
 
-    /// The state `loading` is on disk before the load's own transaction begins.
+    pub(super) fn unfinished_load(
+        &mut self,
+        source: &SourceName,
+    ) -> Result<Option<LoadRecord>, TargetError> {
+        unfinished(&self.database, source)
+    }
+
+    pub(super) fn discard_load(
+        &mut self,
+        source: &SourceName,
+        unfinished: &LoadRecord,
+    ) -> Result<(), TargetError> {
+        self.whole(|session| discard(&session.database, source, unfinished))
+    }
+
+    /// The state `loading` is on disk before the tables are made.
     pub(super) fn begin_load(
         &mut self,
         source: &SourceName,
         stored: &Stored,
         snapshot: &Snapshot,
     ) -> Result<(), TargetError> {
-        let begun = self.note_loading(source, stored).and_then(|()| {
-            self.database.begin()?;
-            self.load = prepare_tables(&self.database, source, snapshot)?;
-            Ok(())
-        });
-        if begun.is_err() {
-            self.database.roll_back();
-        }
-        begun
+        self.whole(|session| {
+            session.position.prepare(&session.database)?;
+            session.position.write(&session.database, source, stored)
+        })?;
+        self.whole(|session| {
+            session.load = prepare_tables(&session.database, source, snapshot)?;
+            let plan = LoadPlan::of(snapshot, Vec::new(), made(&session.load));
+            write(&session.database, source, &LoadRecord::begun(snapshot, plan))
+        })
     }
 
-    fn note_loading(&mut self, source: &SourceName, stored: &Stored) -> Result<(), TargetError> {
+    pub(super) fn resume_load(
+        &mut self,
+        unfinished: &LoadRecord,
+        snapshot: &Snapshot,
+    ) -> Result<bool, TargetError> {
+        self.load = tables_of(&self.database, snapshot, &unfinished.plan.made)?;
+        for table in &self.load {
+            let shape = Shape::read(&self.database.connection, &table.name);
+            if self.database.did("look up the tables", shape)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Does something in a transaction of its own.
+    fn whole(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), TargetError>,
+    ) -> Result<(), TargetError> {
         self.database.begin()?;
-        self.position.prepare(&self.database)?;
-        self.position.write(&self.database, source, stored)?;
-        self.database.commit()
+        let done = work(self).and_then(|()| self.database.commit());
+        if done.is_err() {
+            self.database.roll_back();
+        }
+        done
+    }
+
+    /// Opens a transaction where none is open.
+    fn open(&mut self) -> Result<(), TargetError> {
+        if self.database.connection.is_autocommit() { self.database.begin() } else { Ok(()) }
     }
 
     pub(super) fn begin_table(&mut self, table: &SnapshotTable) -> Result<(), TargetError> {
@@ -70,7 +114,7 @@ impl Session {
             return Err(self.misused("a table that is not in the load"));
         };
         self.rows = Some(TableRows::new(found));
-        Ok(())
+        self.open()
     }
 
     pub(super) fn load_rows(&mut self, piece: Bytes) -> Result<(), TargetError> {
@@ -87,19 +131,35 @@ impl Session {
         }
     }
 
+    pub(super) fn end_part(
+        &mut self,
+        source: &SourceName,
+        point: &LoadPoint,
+    ) -> Result<(), TargetError> {
+        self.open()?;
+        advance(&self.database, source, point)?;
+        self.database.commit()
+    }
+
     pub(super) fn finish_load(
         &mut self,
         source: &SourceName,
         stored: &Stored,
+        snapshot: &Snapshot,
     ) -> Result<(), TargetError> {
-        for table in std::mem::take(&mut self.load) {
-            if self.database.stopped() {
-                return Err(self.misused("a call of a target that is being dropped"));
+        self.open()?;
+        let tables = std::mem::take(&mut self.load);
+        match finish(&self.database, source, snapshot, tables)? {
+            Ending::Complete => {
+                self.position.write(&self.database, source, stored)?;
+                self.database.commit()
             }
-            finish_table(&self.database, source, &table)?;
+            Ending::Mixed(wrong) => {
+                self.database.roll_back();
+                self.whole(|session| forsake(&session.database, source))?;
+                Err(wrong)
+            }
         }
-        self.position.write(&self.database, source, stored)?;
-        self.database.commit()
     }
 
     pub(super) fn begin(&mut self) -> Result<(), TargetError> {

@@ -3,7 +3,12 @@ use std::{future::Future, time::Duration};
 use bytes::Bytes;
 use wire::{Sequence, Snapshot, SnapshotTable, SourceName};
 
-use super::{error::TargetError, operation::Operation, stored::Stored};
+use super::{
+    error::TargetError,
+    load::{LoadPoint, LoadRecord},
+    operation::Operation,
+    stored::Stored,
+};
 
 /// A database that changes are applied to. One source is followed per opened target; all calls come
 /// from one task, in order. Dropping a target in the middle of a transaction rolls it back.
@@ -31,9 +36,23 @@ pub trait Target: Send {
     /// The sources that have a position row.
     fn sources(&mut self) -> impl Future<Output = Result<Vec<SourceName>, TargetError>> + Send;
 
-    /// Begins the first load: notes `stored` (state loading) durably, then opens one transaction in
-    /// which missing schemas, types and tables are made and existing tables are checked: their
-    /// columns must be there and they must be empty.
+    /// The first load that was begun and is not finished; none where there is none.
+    fn unfinished_load(
+        &mut self,
+        source: &SourceName,
+    ) -> impl Future<Output = Result<Option<LoadRecord>, TargetError>> + Send;
+
+    /// Removes all that an unfinished load left: the tables and types it made, the rows it wrote to
+    /// tables that were there. Those must not have got others meanwhile.
+    fn discard_load(
+        &mut self,
+        source: &SourceName,
+        unfinished: &LoadRecord,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// Begins the first load: notes `stored` (state loading) durably; then, in one transaction, makes
+    /// missing schemas, types and tables, checks tables that exist (their columns must be there and
+    /// they must be empty), and keeps a record of it.
     fn begin_load(
         &mut self,
         source: &SourceName,
@@ -41,7 +60,14 @@ pub trait Target: Send {
         snapshot: &Snapshot,
     ) -> impl Future<Output = Result<(), TargetError>> + Send;
 
-    /// Begins a table's rows.
+    /// Goes on with an unfinished load of this snapshot; false where one of its tables is gone.
+    fn resume_load(
+        &mut self,
+        unfinished: &LoadRecord,
+        snapshot: &Snapshot,
+    ) -> impl Future<Output = Result<bool, TargetError>> + Send;
+
+    /// Begins rows of a table, the first ones or more; opens a transaction where none is open.
     fn begin_table(
         &mut self,
         table: &SnapshotTable,
@@ -50,10 +76,19 @@ pub trait Target: Send {
     /// More of the table's rows: lines in COPY text format, cut anywhere.
     fn load_rows(&mut self, rows: Bytes) -> impl Future<Output = Result<(), TargetError>> + Send;
 
-    /// Ends a table's rows; gives their number.
+    /// Ends the rows that were begun; gives their number.
     fn end_table(&mut self) -> impl Future<Output = Result<u64, TargetError>> + Send;
 
-    /// Makes constraints and indexes, and commits all of the load together with `stored`.
+    /// Notes how far the load is, and commits it together with the rows since the last part.
+    fn end_part(
+        &mut self,
+        source: &SourceName,
+        point: &LoadPoint,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// All rows are in. Counts them, makes constraints and indexes, and commits that together with
+    /// `stored`. Where a table has another number of rows than the snapshot, something else wrote to
+    /// it: then the next load begins anew.
     fn finish_load(
         &mut self,
         source: &SourceName,

@@ -2,12 +2,14 @@
 
 mod error;
 mod interface;
+mod load;
 mod operation;
 mod row;
 mod stored;
 
 pub use error::{TargetError, Unapplied};
 pub use interface::Target;
+pub use load::{Kept, LoadPlan, LoadPoint, LoadRecord, LoadRow, Named, snapshot_id};
 pub use operation::{Operation, old_tuple};
 pub use row::StoredRow;
 pub use stored::{Stored, StoredState};

@@ -46,12 +46,33 @@ async fn relay(lists_that_hold: usize) -> FakeRelay {
 fn start(
     relay: &FakeRelay,
     settings: FetchSettings,
+    from: (usize, usize),
 ) -> (SnapshotObjects, Arc<Spool>, tempfile::TempDir) {
     let parent = tempfile::tempdir().unwrap();
     let spool = Arc::new(Spool::create(Some(parent.path())).unwrap());
     let relays = Arc::new(relays_with(vec![relay.address()], settings));
-    let objects = SnapshotObjects::start(&relays, &spool, &snapshot(100, &tables(), "0"), &[]);
+    let list = snapshot(100, &tables(), "0");
+    let objects = SnapshotObjects::start(&relays, &spool, &list, &[], from);
     (objects, spool, parent)
+}
+
+#[tokio::test]
+async fn a_load_that_goes_on_fetches_only_what_it_lacks() {
+    // The place behind a table's last object is that of the next table's first.
+    for (from, first, left) in [
+        ((0, 1), Some((0, 1)), 23),
+        ((0, 3), Some((2, 0)), 21),
+        ((3, 20), None, 0),
+        ((4, 0), None, 0),
+    ] {
+        let relay = relay(usize::MAX).await;
+        let (mut objects, _spool, _parent) = start(&relay, settings(), from);
+        let mut found = Vec::new();
+        while let Some(part) = objects.next().await.unwrap() {
+            found.push((part.table, part.object));
+        }
+        assert_eq!((found.first().copied(), found.len()), (first, left), "{from:?}");
+    }
 }
 
 #[tokio::test]
@@ -59,7 +80,7 @@ async fn objects_come_in_order_while_their_urls_run_out() {
     let relay = relay(usize::MAX).await;
     // Room for two objects.
     let settings = FetchSettings { spool_bytes: 256 << 10, ..settings() };
-    let (mut objects, spool, _parent) = start(&relay, settings);
+    let (mut objects, spool, _parent) = start(&relay, settings, (0, 0));
     let mut found = Vec::new();
     while let Some(part) = objects.next().await.unwrap() {
         let bytes = std::fs::read(part.file.path()).unwrap();
@@ -80,7 +101,7 @@ async fn objects_come_in_order_while_their_urls_run_out() {
 #[tokio::test]
 async fn a_snapshot_that_is_replaced_half_way_is_never_taken_for_complete() {
     let relay = relay(1).await;
-    let (mut objects, _spool, _parent) = start(&relay, settings());
+    let (mut objects, _spool, _parent) = start(&relay, settings(), (0, 0));
     let mut found = 0;
     let error = loop {
         match objects.next().await {

@@ -14,7 +14,7 @@ pub(in super::super) async fn run(
 }
 
 /// Runs a statement in the open transaction that may fail; gives the server's words where it did.
-pub(super) async fn attempt(
+pub(in super::super) async fn attempt(
     target: &str,
     client: &Client,
     sql: &str,

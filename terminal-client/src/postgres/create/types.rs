@@ -8,7 +8,7 @@ use super::{
     },
     attempt::{attempt, run},
 };
-use crate::target::TargetError;
+use crate::target::{Named, TargetError};
 
 const TYPE_EXISTS: &str = "
 SELECT EXISTS (SELECT FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
@@ -37,22 +37,25 @@ pub(super) async fn ensure_schema(
     run(target, client, &doing, &format!("CREATE SCHEMA IF NOT EXISTS {}", ident(schema))).await
 }
 
-/// Makes schemas, extensions and types where they are missing.
+/// Makes schemas, extensions and types where they are missing; gives the types that it made.
 pub(in super::super) async fn ensure_types(
     target: &str,
     client: &Client,
     definitions: &Definitions,
-) -> Result<(), TargetError> {
+) -> Result<Vec<Named>, TargetError> {
     for schema in &definitions.schemas {
         ensure_schema(target, client, schema).await?;
     }
     for extension in &definitions.extensions {
         ensure_extension(target, client, extension).await?;
     }
+    let mut made = Vec::new();
     for definition in &definitions.types {
-        ensure_type(target, client, definition).await?;
+        if ensure_type(target, client, definition).await? {
+            made.push(Named::new(&definition.schema, &definition.name));
+        }
     }
-    Ok(())
+    Ok(made)
 }
 
 async fn ensure_extension(
@@ -80,11 +83,12 @@ async fn ensure_extension(
     }
 }
 
+/// True where it was made.
 async fn ensure_type(
     target: &str,
     client: &Client,
     definition: &TypeDefinition,
-) -> Result<(), TargetError> {
+) -> Result<bool, TargetError> {
     let name = qualified(&definition.schema, &definition.name);
     let doing = format!("create the type {name}");
     let failed = |error| error_of(target, &doing, &error);
@@ -93,14 +97,15 @@ async fn ensure_type(
     let exists: bool =
         client.query_one(TYPE_EXISTS, &key).await.and_then(|row| row.try_get(0)).map_err(failed)?;
     if !exists {
-        return run(target, client, &doing, &type_sql(&name, &definition.kind)).await;
+        run(target, client, &doing, &type_sql(&name, &definition.kind)).await?;
+        return Ok(true);
     }
-    let TypeKind::Enum { labels } = &definition.kind else { return Ok(()) };
+    let TypeKind::Enum { labels } = &definition.kind else { return Ok(false) };
     let rows = client.query(LABELS, &key).await.map_err(failed)?;
     let have: Vec<String> =
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(failed)?;
     match labels.iter().find(|label| !have.contains(label)) {
-        None => Ok(()),
+        None => Ok(false),
         Some(label) => Err(TargetError::Table {
             target: target.to_owned(),
             table: format!("(type) {name}"),

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use wire::{Lsn, Snapshot, SnapshotTable, SourceName};
 
-use crate::target::{Operation, Stored, Target, TargetError};
+use crate::target::{LoadPoint, LoadRecord, Operation, Stored, Target, TargetError};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Done {
@@ -52,6 +52,22 @@ impl Target for Recorder {
 
     async fn sources(&mut self) -> Result<Vec<SourceName>, TargetError> {
         Ok(Vec::new())
+    }
+
+    async fn unfinished_load(&mut self, _: &SourceName) -> Result<Option<LoadRecord>, TargetError> {
+        Ok(None)
+    }
+
+    async fn discard_load(&mut self, _: &SourceName, _: &LoadRecord) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    async fn resume_load(&mut self, _: &LoadRecord, _: &Snapshot) -> Result<bool, TargetError> {
+        Ok(true)
+    }
+
+    async fn end_part(&mut self, _: &SourceName, _: &LoadPoint) -> Result<(), TargetError> {
+        Ok(())
     }
 
     async fn begin_load(

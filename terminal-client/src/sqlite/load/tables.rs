@@ -13,7 +13,7 @@ use super::{
     },
     existing::check_existing,
 };
-use crate::target::TargetError;
+use crate::target::{Named, TargetError};
 
 /// A table of the load.
 #[derive(Debug)]
@@ -27,12 +27,12 @@ pub(in super::super) struct LoadTable {
     made: bool,
 }
 
-/// Makes the snapshot's tables where they are missing, checks them where they are there. What has no
-/// rows of its own in the snapshot (the root of partitions that are sent by themselves) is not made.
-pub(in super::super) fn prepare_tables(
+/// The tables of the load. What has no rows of its own in the snapshot (the root of partitions that are
+/// sent by themselves) is none. `made` says which ones the load made.
+pub(in super::super) fn tables_of(
     database: &Database,
-    source: &SourceName,
     snapshot: &Snapshot,
+    made: &[Named],
 ) -> Result<Vec<LoadTable>, TargetError> {
     let mut names = HashSet::new();
     let mut tables = Vec::with_capacity(snapshot.tables.len());
@@ -50,26 +50,47 @@ pub(in super::super) fn prepare_tables(
             let advice = "leave it out with --channels, or rename it on the master";
             return Err(table_error(database, table, why, advice));
         }
-        let shape = Shape::read(&database.connection, &name);
-        let shape = database.did(&format!("look up the table {}", quote(&name)), shape)?;
-        let made = shape.is_none();
-        match shape {
-            Some(shape) => check_existing(database, source.as_str(), table, &columns, &shape)?,
-            None => {
-                let all = with_generated(definition, &columns);
-                let sql = table_sql(&name, &all, row_id_key(definition, &all));
-                let done = database.connection.execute_batch(&sql);
-                database.did(&format!("create the table {}", quote(&name)), done)?;
-            }
-        }
+        let made = made.contains(&Named::new(&table.schema, &table.name));
         tables.push(LoadTable { name, definition: definition.clone(), columns, made });
     }
     Ok(tables)
 }
 
+/// Makes the snapshot's tables where they are missing, checks them where they are there.
+pub(in super::super) fn prepare_tables(
+    database: &Database,
+    source: &SourceName,
+    snapshot: &Snapshot,
+) -> Result<Vec<LoadTable>, TargetError> {
+    let mut tables = tables_of(database, snapshot, &[])?;
+    for (LoadTable { name, definition, columns, made }, table) in
+        tables.iter_mut().zip(&snapshot.tables)
+    {
+        let shape = Shape::read(&database.connection, name);
+        let shape = database.did(&format!("look up the table {}", quote(name)), shape)?;
+        *made = shape.is_none();
+        match shape {
+            Some(shape) => check_existing(database, source.as_str(), table, columns, &shape)?,
+            None => {
+                let all = with_generated(definition, columns);
+                let sql = table_sql(name, &all, row_id_key(definition, &all));
+                let done = database.connection.execute_batch(&sql);
+                database.did(&format!("create the table {}", quote(name)), done)?;
+            }
+        }
+    }
+    Ok(tables)
+}
+
+/// Those that the load made.
+pub(in super::super) fn made(tables: &[LoadTable]) -> Vec<Named> {
+    let made = tables.iter().filter(|table| table.made);
+    made.map(|table| Named::new(&table.definition.schema, &table.definition.name)).collect()
+}
+
 /// Makes keys and indexes, and keeps the definition. A table that was there before keeps its own
 /// indexes, and gets the ones that changes need.
-pub(in super::super) fn finish_table(
+pub(super) fn finish_table(
     database: &Database,
     source: &SourceName,
     table: &LoadTable,

@@ -234,7 +234,14 @@ pub(super) async fn load(
     tables: &[(TableDefinition, &str)],
 ) -> Result<(), TargetError> {
     let definitions: Vec<TableDefinition> = tables.iter().map(|(table, _)| table.clone()).collect();
-    let snapshot = snapshot(&definitions);
+    let mut snapshot = snapshot(&definitions);
+    for (table, (_, rows)) in snapshot.tables.iter_mut().zip(tables) {
+        table.rows = rows.matches('\n').count() as u64;
+    }
+    let snapshot = snapshot;
+    if let Some(unfinished) = target.unfinished_load(&source()).await? {
+        target.discard_load(&source(), &unfinished).await?;
+    }
     target.begin_load(&source(), &stored(100, StoredState::Loading), &snapshot).await?;
     for (table, (_, rows)) in snapshot.tables.iter().zip(tables) {
         target.begin_table(table).await?;

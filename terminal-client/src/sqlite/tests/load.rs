@@ -1,6 +1,4 @@
-use bytes::Bytes;
-
-use super::given::{Place, items, load, snapshot, source, stored, table};
+use super::given::{Place, items, load, source, stored, table};
 use crate::target::{StoredState, Target};
 
 #[tokio::test]
@@ -77,41 +75,6 @@ async fn the_position_is_read_back() {
     assert_eq!(target.stored(&other).await.unwrap(), None);
     assert_eq!(target.sources().await.unwrap(), [source()]);
     target.close().await;
-}
-
-#[tokio::test]
-async fn a_load_that_is_dropped_begins_again() {
-    let place = Place::new();
-    let tables = [items()];
-    let snapshot = snapshot(&tables);
-    let mut target = place.open().await;
-    let loading = stored(100, StoredState::Loading);
-    target.begin_load(&source(), &loading, &snapshot).await.unwrap();
-    target.begin_table(&snapshot.tables[0]).await.unwrap();
-    target.load_rows(Bytes::from_static(b"1\ta\t1\n")).await.unwrap();
-    drop(target);
-    assert_eq!(place.rows("SELECT state FROM tailwater_position"), ["'loading'"]);
-    assert_eq!(place.rows("SELECT name FROM sqlite_schema WHERE name = 'items'"), [""; 0]);
-    let mut target = place.open().await;
-    assert_eq!(target.stored(&source()).await.unwrap(), Some(loading));
-    load(&mut target, &[(items(), "1\ta\t1\n2\tb\t2\n")]).await.unwrap();
-    drop(target);
-    assert_eq!(place.rows("SELECT count(*) FROM items"), ["2"]);
-}
-
-#[tokio::test]
-async fn readers_see_nothing_of_a_load_under_way() {
-    let place = Place::new();
-    let snapshot = snapshot(&[items()]);
-    let mut target = place.open().await;
-    target.begin_load(&source(), &stored(100, StoredState::Loading), &snapshot).await.unwrap();
-    target.begin_table(&snapshot.tables[0]).await.unwrap();
-    target.load_rows(Bytes::from_static(b"1\ta\t1\n")).await.unwrap();
-    assert_eq!(target.end_table().await.unwrap(), 1);
-    assert_eq!(place.rows("SELECT count(*) FROM sqlite_schema WHERE name = 'items'"), ["0"]);
-    let ready = stored(100, StoredState::Ready);
-    target.finish_load(&source(), &ready, &snapshot).await.unwrap();
-    assert_eq!(place.rows("SELECT count(*) FROM items"), ["1"]);
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ const LIMIT_KIB: u64 = 100 << 10;
 
 pub(super) async fn much(mut target: SqliteTarget) {
     let note = "n".repeat(1_000);
-    let snapshot = snapshot(&[items()]);
+    let mut snapshot = snapshot(&[items()]);
+    snapshot.tables[0].rows = ROWS;
     let loading = stored(100, StoredState::Loading);
     target.begin_load(&source(), &loading, &snapshot).await.unwrap();
     target.begin_table(&snapshot.tables[0]).await.unwrap();

@@ -8,4 +8,5 @@ mod given;
 mod load;
 mod locks;
 mod memory;
+mod parts;
 mod position;

@@ -15,14 +15,19 @@ fn refusing(refused: &str) -> Place {
 }
 
 #[tokio::test]
-async fn a_load_without_its_position_is_not_kept() {
+async fn a_load_is_not_complete_without_its_position() {
     let place = refusing("state = 'ready'");
     let mut target = place.open().await;
     let error = load(&mut target, &[(items(), "1\ta\t1\n")]).await.unwrap_err().to_string();
     assert!(error.contains("write tailwater_position"), "{error}");
     drop(target);
     assert_eq!(place.rows("SELECT state FROM tailwater_position"), ["'loading'"]);
-    assert_eq!(place.rows("SELECT name FROM sqlite_schema WHERE name = 'items'"), [""; 0]);
+    assert_eq!(place.rows("SELECT count(*) FROM tailwater_load"), ["1"]);
+    assert_eq!(
+        place.rows("SELECT count(*) FROM items"),
+        ["0"],
+        "rows of a part that was not committed"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,65 @@
+use super::{
+    super::{
+        create::{attempt, run},
+        quote::qualified,
+    },
+    Place,
+    finish::{count, only},
+    record,
+};
+use crate::target::{LoadRecord, TargetError};
+
+/// Removes what an unfinished load left, in one transaction.
+pub(in super::super) async fn discard(
+    place: Place<'_>,
+    unfinished: &LoadRecord,
+) -> Result<(), TargetError> {
+    let Place { target, client, .. } = place;
+    run(target, client, "begin a transaction", "BEGIN").await?;
+    empty_kept(place, unfinished).await?;
+    for table in unfinished.plan.made.iter().rev() {
+        let name = qualified(&table.schema, &table.name);
+        let doing = format!("remove the half loaded table {name}");
+        run(target, client, &doing, &format!("DROP TABLE IF EXISTS {name}")).await?;
+    }
+    for of in unfinished.plan.types.iter().rev() {
+        let name = qualified(&of.schema, &of.name);
+        // Somebody's own table may use it by now; then the next load finds it there.
+        if let Some(why) = attempt(target, client, &format!("DROP TYPE IF EXISTS {name}")).await? {
+            tracing::info!(type_name = %name, why, "not removed");
+        }
+    }
+    record::remove(place).await?;
+    run(target, client, "commit", "COMMIT").await
+}
+
+/// All in one statement, which foreign keys among them permit.
+async fn empty_kept(place: Place<'_>, unfinished: &LoadRecord) -> Result<(), TargetError> {
+    let mut names = Vec::new();
+    for kept in &unfinished.plan.kept {
+        let ours = unfinished.rows_in(kept);
+        if ours == 0 {
+            continue;
+        }
+        let rows = count(place, &kept.table).await?;
+        if rows > ours {
+            let name = qualified(&kept.table.schema, &kept.table.name);
+            return Err(TargetError::Table {
+                target: place.target.to_owned(),
+                table: format!("{}.{}", kept.table.schema, kept.table.name),
+                why: format!(
+                    "an interrupted first load wrote {ours} rows to it, and now it has {rows}: the others are not the source's"
+                ),
+                advice: format!(
+                    "run TRUNCATE {name} if they may go, or take another database; then pull again"
+                ),
+            });
+        }
+        names.push(only(place, &kept.table).await?);
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let sql = format!("TRUNCATE {}", names.join(", "));
+    run(place.target, place.client, "remove the half loaded rows", &sql).await
+}

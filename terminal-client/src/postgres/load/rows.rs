@@ -1,0 +1,87 @@
+use bytes::Bytes;
+use futures_util::SinkExt;
+use tokio_postgres::Client;
+use wire::SnapshotTable;
+
+use super::{
+    super::{
+        connect::error_of,
+        create::run,
+        quote::{idents, qualified},
+    },
+    Load, Place, record,
+};
+use crate::target::{LoadPoint, TargetError};
+
+fn failed(target: &str, table: &str, error: &tokio_postgres::Error) -> TargetError {
+    error_of(target, &format!("load the rows of {table}"), error)
+}
+
+impl Load {
+    /// Opens a transaction where none is open.
+    pub(super) async fn open(&mut self, target: &str, client: &Client) -> Result<(), TargetError> {
+        if !self.open {
+            run(target, client, "begin a transaction", "BEGIN").await?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
+    /// Begins rows of a table.
+    pub(in super::super) async fn begin_table(
+        &mut self,
+        target: &str,
+        client: &Client,
+        table: &SnapshotTable,
+    ) -> Result<(), TargetError> {
+        self.open(target, client).await?;
+        let name = qualified(&table.schema, &table.name);
+        let columns = match table.columns.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", idents(table.columns.iter().map(String::as_str))),
+        };
+        let sink = client.copy_in(&format!("COPY {name}{columns} FROM STDIN")).await;
+        let sink = sink.map_err(|error| failed(target, &name, &error))?;
+        self.copy = Some((name, Box::pin(sink)));
+        Ok(())
+    }
+
+    /// More of them.
+    pub(in super::super) async fn rows(
+        &mut self,
+        target: &str,
+        rows: Bytes,
+    ) -> Result<(), TargetError> {
+        let Some((table, sink)) = &mut self.copy else { return Ok(()) };
+        match sink.send(rows).await {
+            Ok(()) => Ok(()),
+            // The server's reason comes with the end of the copy.
+            Err(error) => {
+                let (error, table) = match sink.as_mut().finish().await {
+                    Err(reason) if reason.as_db_error().is_some() => (reason, table.clone()),
+                    _ => (error, table.clone()),
+                };
+                Err(failed(target, &table, &error))
+            }
+        }
+    }
+
+    /// Ends them; gives their number.
+    pub(in super::super) async fn end_table(&mut self, target: &str) -> Result<u64, TargetError> {
+        let Some((table, mut sink)) = self.copy.take() else { return Ok(0) };
+        sink.as_mut().finish().await.map_err(|error| failed(target, &table, &error))
+    }
+
+    /// Commits the rows since the last part, and how far the load is, together.
+    pub(in super::super) async fn end_part(
+        &mut self,
+        place: Place<'_>,
+        point: &LoadPoint,
+    ) -> Result<(), TargetError> {
+        self.open(place.target, place.client).await?;
+        record::advance(place, point).await?;
+        run(place.target, place.client, "commit a part of the load", "COMMIT").await?;
+        self.open = false;
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+use std::time::Instant;
+
+/// Percent, bytes, rate and time left; rate and time by what was loaded since `begun`.
+pub(super) fn load_line((from, done, total): (u64, u64, u64), begun: Instant) -> String {
+    let percent = (u128::from(done) * 100).checked_div(total.into()).unwrap_or(100);
+    let (now, left) = (done.saturating_sub(from), total.saturating_sub(from));
+    format!(
+        "first load: {percent}%, {} of {} MB, {} MB/s{}",
+        mb(done),
+        mb(total),
+        mb(per_second(now, begun)),
+        time_left(now, left, begun)
+    )
+}
+
+fn mb(bytes: u64) -> u64 {
+    bytes / 1_000_000
+}
+
+pub(super) fn per_second(count: u64, since: Instant) -> u64 {
+    let elapsed = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+    count.saturating_mul(1000) / elapsed
+}
+
+pub(super) fn time_left(done: u64, total: u64, since: Instant) -> String {
+    if done == 0 || done >= total {
+        return String::new();
+    }
+    let rate = per_second(done, since).max(1);
+    format!(", {} s left", (total - done) / rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_load_that_goes_on_is_as_fast_as_this_run() {
+        let begun = Instant::now() - Duration::from_secs(8);
+        let line = load_line((500_000_000, 600_000_000, 1_000_000_000), begun);
+        let (shown, left) = line.rsplit_once(", ").unwrap();
+        assert_eq!(shown, "first load: 60%, 600 of 1000 MB, 12 MB/s");
+        // 400 MB at some 12 MB/s.
+        assert!(left.starts_with("32 s") || left.starts_with("33 s"), "{left}");
+        assert_eq!(load_line((0, 0, 0), begun), "first load: 100%, 0 of 0 MB, 0 MB/s");
+    }
+}

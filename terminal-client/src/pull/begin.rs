@@ -1,0 +1,84 @@
+use wire::Snapshot;
+
+use super::{error::PullError, settings::Settings, trouble::Trouble};
+use crate::{
+    fetch::Refusal,
+    progress::Progress,
+    target::{LoadPoint, LoadRecord, Stored, Target, snapshot_id},
+};
+
+/// The snapshots to choose from, newest first, at least one: waits for it as long as the patience lasts.
+pub(super) async fn snapshots(settings: &Settings) -> Result<Vec<Snapshot>, PullError> {
+    let mut trouble = Trouble::new(settings.patience);
+    loop {
+        let error = match settings.relays.snapshots(&settings.channels).await {
+            Ok(snapshots) if !snapshots.is_empty() => return Ok(snapshots),
+            Ok(_) => PullError::NotReady {
+                relay: settings.relays.in_use(),
+                source_name: settings.source.clone(),
+            },
+            // Its capture may be about to begin.
+            Err(error) if error.refusal() == Some(Refusal::UnknownSource) => error.into(),
+            Err(error) => return Err(error.into()),
+        };
+        trouble.pause(error).await?;
+    }
+}
+
+/// The one whose load was begun, or the newest.
+pub(super) fn choose(mut snapshots: Vec<Snapshot>, unfinished: Option<&LoadRecord>) -> Snapshot {
+    let same = |snapshot: &Snapshot| {
+        unfinished.is_some_and(|record| record.snapshot == snapshot_id(snapshot))
+    };
+    let at = snapshots.iter().position(same).unwrap_or(0);
+    snapshots.swap_remove(at)
+}
+
+/// How a load begins.
+pub(super) struct Beginning<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) progress: &'a Progress,
+    pub(super) stored: &'a Stored,
+    pub(super) snapshot: &'a Snapshot,
+}
+
+impl Beginning<'_> {
+    /// Begins or goes on; tells from where.
+    pub(super) async fn begin<T: Target>(
+        &self,
+        target: &mut T,
+        unfinished: Option<LoadRecord>,
+    ) -> Result<LoadPoint, PullError> {
+        let Self { settings: Settings { source, .. }, progress, snapshot, .. } = self;
+        let bytes = snapshot.tables.iter().map(|table| table.raw_len).sum();
+        let count = snapshot.tables.len();
+        if let Some(record) = unfinished {
+            let offered = record.snapshot == snapshot_id(snapshot);
+            if offered && target.resume_load(&record, snapshot).await? {
+                progress.say(&format!(
+                    "going on with the first load of {source} from the snapshot at {}: {} of {count} tables, {} of {} MB of rows are in",
+                    snapshot.lsn,
+                    record.point.tables,
+                    record.point.bytes / 1_000_000,
+                    bytes / 1_000_000
+                ));
+                progress.load_begins(record.point.bytes, bytes);
+                return Ok(record.point);
+            }
+            let why =
+                if offered { "one of its tables is gone" } else { "its snapshot is not offered" };
+            progress.say(&format!(
+                "an interrupted first load of {source} cannot go on, for {why}: what it left is removed"
+            ));
+            target.discard_load(source, &record).await?;
+        }
+        progress.say(&format!(
+            "first load of {source} from the snapshot at {}: {count} tables, {} MB of rows",
+            snapshot.lsn,
+            bytes / 1_000_000
+        ));
+        progress.load_begins(0, bytes);
+        target.begin_load(source, self.stored, snapshot).await?;
+        Ok(LoadPoint::default())
+    }
+}
