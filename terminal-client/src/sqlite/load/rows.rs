@@ -78,7 +78,7 @@ impl TableRows {
         Ok(())
     }
 
-    /// Their number, once all are there.
+    /// Their number, once all of this part are there.
     pub(in super::super) fn end(self, database: &Database) -> Result<u64, TargetError> {
         match self.lines.end() {
             Ok(()) => Ok(self.rows),
@@ -112,13 +112,16 @@ impl TableRows {
         };
         match error {
             RowError::Sqlite(error) if !constraint(&error) => {
-                let doing = format!("write row {row} of the snapshot to the table {}", self.label);
+                let doing = format!(
+                    "write row {row} of a part of the snapshot to the table {}",
+                    self.label
+                );
                 failed(&database.target, &doing, &error)
             }
             error => TargetError::Table {
                 target: database.target.clone(),
                 table: self.label.clone(),
-                why: format!("row {row} of the snapshot cannot be loaded: {error}"),
+                why: format!("row {row} of a part of the snapshot cannot be loaded: {error}"),
                 advice: "if the table was there before, drop it and have it made; then pull again"
                     .into(),
             },

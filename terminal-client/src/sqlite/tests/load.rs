@@ -150,11 +150,14 @@ async fn rows_that_cannot_be_are_named() {
     for (rows, expected) in [
         (
             "1\ta\t1\nx\tb\t2\n",
-            "row 2 of the snapshot cannot be loaded: column id: 'x' is not an integer",
+            "row 2 of a part of the snapshot cannot be loaded: column id: 'x' is not an integer",
         ),
         ("1\ta\n", "a row of 2 fields for 3 columns"),
         ("1\ta\t1\n2\tb", "the rows end in the middle of one"),
-        ("1\ta\t1\n1\tb\t2\n", "row 2 of the snapshot cannot be loaded: UNIQUE constraint failed"),
+        (
+            "1\ta\t1\n1\tb\t2\n",
+            "row 2 of a part of the snapshot cannot be loaded: UNIQUE constraint failed",
+        ),
     ] {
         let place = Place::new();
         let mut target = place.open().await;
