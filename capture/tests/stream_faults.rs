@@ -4,7 +4,7 @@ use capture::{
     source::Refusal,
     walsender::{StreamSettings, WalsenderError},
 };
-use harness::{Cluster, Mode, Proxy, Shutdown, test};
+use harness::{Cluster, Mode, Proxy, Shutdown, eventually, test};
 
 use crate::stream::{connect, next, open, reopen, transaction};
 
@@ -162,6 +162,13 @@ fn a_cut_and_a_killed_backend_are_told_apart() {
         let error = next(&mut reader).await.unwrap_err();
         let error = error.downcast::<WalsenderError>()?;
         assert_eq!(error.refusal(), Some(&Refusal::NotServing), "{error}");
+        // It says so before it lets go of the slot.
+        eventually("the slot is free", Duration::from_secs(60), async || {
+            let free =
+                "SELECT active_pid IS NULL FROM pg_replication_slots WHERE slot_name = 'cut'";
+            Ok(database.value(free).await?.as_deref() == Some("t"))
+        })
+        .await?;
 
         let (mut reader, _feedback) = reopen(connect(&url).await?, "cut", settings).await?;
         proxy.cut();

@@ -16,7 +16,8 @@ async fn inventory(master: &Database) -> Result<String> {
         UNION ALL SELECT 'publication ' || pubname FROM pg_publication
         UNION ALL SELECT 'published ' || tablename FROM pg_publication_tables
         UNION ALL SELECT 'backend ' || backend_type || ' ' || application_name FROM pg_stat_activity
-            WHERE backend_type IN ('client backend', 'walsender') AND pid <> pg_backend_pid()
+            -- The test's own have no name, and take a moment to go.
+            WHERE backend_type IN ('client backend', 'walsender') AND application_name <> ''
         UNION ALL SELECT 'relation ' || oid::regclass || ' ' || relreplident::text FROM pg_class WHERE oid >= 16384
         UNION ALL SELECT 'function ' || oid::regprocedure FROM pg_proc WHERE oid >= 16384
         UNION ALL SELECT 'schema ' || nspname FROM pg_namespace WHERE oid >= 16384

@@ -89,7 +89,11 @@ fn kind(map: &mut Map<String, Json>, kind: &str, relation: &Relation) {
     map.insert("table".into(), json!(relation.to_string()));
 }
 
+/// A message outside any transaction has none.
 fn commit_time(us: i64) -> Json {
+    if us == 0 {
+        return Json::Null;
+    }
     match jiff::Timestamp::from_microsecond(us) {
         Ok(time) => json!(time.to_string()),
         Err(_) => Json::Null,

@@ -241,7 +241,8 @@ impl Assembler {
         let treatment = self.history.message(end)?;
         self.advance(end)?;
         let Anchor { start, time_us } = self.anchor;
-        let header = TransactionHeader { xid: 0, commit_time_us: time_us };
+        // Which commit came before depends on where a log begins: that time is no part of what is hashed.
+        let header = TransactionHeader { xid: 0, commit_time_us: 0 };
         let mut encoder = TransactionEncoder::new(header);
         for (channel, change) in changes(Message::Logical(message), &self.relations, end)? {
             encoder.push(&channel, &change);
@@ -257,7 +258,9 @@ impl Assembler {
             let uploads = parts.drain(&mut encoder, &self.maker, start)?;
             self.out.extend(uploads.into_iter().map(Output::Part));
         }
-        self.push(start, end, &encoder.finish(), &parts, None)
+        let mut encoded = encoder.finish();
+        encoded.header.commit_time_us = time_us;
+        self.push(start, end, &encoded, &parts, None)
     }
 
     /// Positions of what comes only go forward.

@@ -89,6 +89,24 @@ fn a_message_leans_on_a_commit_that_always_comes_again() {
     assert_eq!(log.runs, expected.runs);
 }
 
+/// Nor must it depend on where a log begins: before the commit that the message follows, or behind it.
+#[test]
+fn a_message_is_the_same_in_every_log() {
+    let lone = Piece::Lone { content: "outside".into() };
+    let wal = Wal::new(vec![transaction(700, vec![insert(1, "a")]), lone]);
+    let expected = whole(&wal, ChannelMap::default(), 1 << 20);
+    let mut log = Log::new(ChannelMap::default());
+    let begin = wal.pieces[0].1;
+    let mut assembler = log.assembler(begin, 1, 1 << 20);
+    for sent in wal.stream(begin) {
+        feed(&mut assembler, sent).unwrap();
+    }
+    assembler.cut().unwrap();
+    deliver(&mut assembler, &mut log);
+    assert_eq!(log.runs.len(), 1);
+    assert_eq!(log.runs.iter().last(), expected.runs.iter().last());
+}
+
 #[test]
 fn large_values_and_messages_travel_in_parts_of_bounded_size() {
     let large = "x".repeat(1_000_000);
