@@ -151,6 +151,10 @@ fn row(n: u64, len: usize) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_most_256_mb_whatever_comes() {
+    // A thousand long polls are a thousand files here too.
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let all = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, all).unwrap();
     let (relay, mut feed) = Relay::start().await;
     relay.measure("started", Instant::now());
 

@@ -5,6 +5,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,16 @@ const STREAMS: u32 = 64;
 /// Terminals' positions are written down this often.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 
+/// Each connection is an open file, and an ordinary login begins with 1,024: asks for all that the system
+/// permits.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, all) {
+        tracing::debug!(%error, ?limit, "the number of open files stays as it is");
+    }
+}
+
 /// Serves until `shutdown`, then stops accepting, lets requests under way finish, and closes the
 /// logs: everything that was acknowledged is on disk.
 pub async fn serve(
@@ -24,6 +35,7 @@ pub async fn serve(
     app: Arc<App>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    allow_open_files();
     let graceful = GracefulShutdown::new();
     let service = TowerToHyperService::new(router(app.clone()));
     let saving = tokio::spawn(save_now_and_then(app.clone(), shutdown.clone()));
