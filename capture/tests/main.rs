@@ -3,6 +3,7 @@
 mod certificates;
 mod commands;
 mod login;
+mod silent;
 mod speed;
 mod start;
 mod stream;

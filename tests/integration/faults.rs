@@ -49,7 +49,6 @@ fn follow(terminal: &Terminal, relay: &str) -> Result<Process> {
 }
 
 #[test]
-#[ignore = "failed once in some twelve runs, not understood yet: cargo test -p tailwater-tests --test integration -- --ignored faults::"]
 fn sixty_faults_between_all_parts_lose_nothing_and_repeat_nothing() {
     test_within(TEST_LIMIT, async {
         let mut rng = rng("faults");

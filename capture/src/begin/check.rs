@@ -17,7 +17,7 @@ use super::{
     scope::CheckScope,
     tables::{TableFacts, tables},
 };
-use crate::source::{Source, SqlError, SqlSession};
+use crate::source::{Source, SqlError, SqlSession, answer};
 
 /// Looks at the server, the role, and the tables. An empty list means that capture can begin.
 pub async fn check(
@@ -96,8 +96,7 @@ async fn role(
                    WHERE g.rolname = 'rds_replication' AND pg_catalog.pg_has_role(r.oid, g.oid, 'MEMBER')),
                pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
         FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
-    let row = sql.query_one(query, &[]).await;
-    let row = row.map_err(|error| SqlError::of("the master", error))?;
+    let row = answer(sql.query_one(query, &[])).await?;
     let (replication, may_create): (bool, bool) = (row.get(0), row.get(1));
     let (name, role) = (source.user(), escape_identifier(source.user()));
     let mut findings = Vec::new();

@@ -71,9 +71,8 @@ pub enum BeginError {
 }
 
 impl BeginError {
-    pub(super) fn publication(settings: &Settings, error: tokio_postgres::Error) -> Self {
-        let source = Box::new(SqlError::of("the master", error));
-        Self::Publication { name: settings.publication.clone(), source }
+    pub(super) fn publication(settings: &Settings, source: SqlError) -> Self {
+        Self::Publication { name: settings.publication.clone(), source: Box::new(source) }
     }
 }
 

@@ -2,7 +2,7 @@
 //! them fail, because of the publication.
 
 use super::tables::quoted;
-use crate::source::{SqlError, SqlSession};
+use crate::source::{SqlError, SqlSession, answer};
 
 /// So long other statements may have to wait behind ours for a table's lock; then it is left alone
 /// until the next look.
@@ -53,8 +53,7 @@ ORDER BY 1, 2";
 
 /// Lets all columns identify the rows of tables of our publication that lost their key.
 pub async fn mend_lost_keys(sql: &SqlSession, publication: &str) -> Result<Vec<LostKey>, SqlError> {
-    let rows = sql.query(LOST, &[&publication]).await;
-    let rows = rows.map_err(|error| SqlError::of("the master", error))?;
+    let rows = answer(sql.query(LOST, &[&publication])).await?;
     let mut lost = Vec::with_capacity(rows.len());
     for row in &rows {
         let (schema, name): (&str, &str) = (row.get(0), row.get(1));
@@ -68,12 +67,10 @@ pub async fn mend_lost_keys(sql: &SqlSession, publication: &str) -> Result<Vec<L
             lost.push(LostKey { table: format!("{schema}.{name}"), mended });
             continue;
         }
-        let mended = match sql.batch_execute(&statement).await {
+        let mended = match answer(sql.batch_execute(&statement)).await {
             Ok(()) => Ok(()),
-            Err(error) => match error.as_db_error() {
-                Some(db) => Err(db.message().to_owned()),
-                None => return Err(SqlError::of("the master", error)),
-            },
+            Err(SqlError::Refused { server, .. }) => Err(server.message),
+            Err(error) => return Err(error),
         };
         lost.push(LostKey { table: format!("{schema}.{name}"), mended });
     }

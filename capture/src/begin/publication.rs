@@ -7,7 +7,10 @@ use super::{
     published::published,
     tables::{TableFacts, quoted},
 };
-use crate::{settings::Settings, source::SqlError, source::SqlSession};
+use crate::{
+    settings::Settings,
+    source::{SqlError, SqlSession, answer},
+};
 
 /// By this beginning of its comment a publication of ours is known.
 const COMMENT: &str = "made by tailwater-capture";
@@ -34,8 +37,7 @@ pub async fn publication(
         SELECT coalesce(pg_catalog.obj_description(oid, 'pg_publication'), '') LIKE $2 || '%',
                puballtables, pubinsert, pubupdate, pubdelete, pubtruncate
         FROM pg_catalog.pg_publication WHERE pubname = $1";
-    let row = sql.query_opt(query, &[&name, &COMMENT]).await;
-    let row = row.map_err(|error| SqlError::of("the master", error))?;
+    let row = answer(sql.query_opt(query, &[&name, &COMMENT])).await?;
     Ok(row.map(|row| {
         let kinds = ["insert", "update", "delete", "truncate"];
         let leaves_out = kinds.into_iter().zip(2..).filter(|(_, at)| !row.get::<_, bool>(*at));
@@ -62,24 +64,24 @@ pub async fn create(
     settings: &Settings,
     plan: &PublicationPlan,
 ) -> Result<(), BeginError> {
-    let failed = |error| BeginError::publication(settings, error);
-    let transaction = sql.client_mut().transaction().await.map_err(failed)?;
-    transaction.batch_execute(LOCK_TIMEOUT).await.map_err(failed)?;
+    let failed = |source| BeginError::publication(settings, source);
+    let transaction = answer(sql.client_mut().transaction()).await.map_err(failed)?;
+    answer(transaction.batch_execute(LOCK_TIMEOUT)).await.map_err(failed)?;
     for table in &plan.make_full {
         let full = format!("ALTER TABLE ONLY {} REPLICA IDENTITY FULL", table.quoted());
-        transaction.batch_execute(&full).await.map_err(failed)?;
+        answer(transaction.batch_execute(&full)).await.map_err(failed)?;
     }
     let list: Vec<String> = plan.publish.iter().map(|table| listed(table, plan)).collect();
     let tables =
         if list.is_empty() { String::new() } else { format!(" FOR TABLE {}", list.join(", ")) };
     let name = escape_identifier(&settings.publication);
     let create = format!("CREATE PUBLICATION {name}{tables}");
-    transaction.batch_execute(&create).await.map_err(failed)?;
+    answer(transaction.batch_execute(&create)).await.map_err(failed)?;
     let comment = format!("{COMMENT} for the source {}", settings.name);
     let comment = escape_literal(&comment);
     let comment = format!("COMMENT ON PUBLICATION {name} IS {comment}");
-    transaction.batch_execute(&comment).await.map_err(failed)?;
-    transaction.commit().await.map_err(failed)
+    answer(transaction.batch_execute(&comment)).await.map_err(failed)?;
+    answer(transaction.commit()).await.map_err(failed)
 }
 
 /// A table is listed without those that inherit from it: they are listed by themselves. A partitioned
@@ -101,7 +103,7 @@ pub async fn extend(
     settings: &Settings,
     plan: &PublicationPlan,
 ) -> Result<Prepared, BeginError> {
-    let failed = |error| BeginError::publication(settings, error);
+    let failed = |source| BeginError::publication(settings, source);
     let carried = published(&**sql, &settings.publication).await?;
     let listed = listed_oids(sql, &settings.publication).await.map_err(failed)?;
     let mut prepared = Prepared::default();
@@ -110,23 +112,20 @@ pub async fn extend(
         if known {
             continue;
         }
-        let transaction = sql.client_mut().transaction().await.map_err(failed)?;
+        let transaction = answer(sql.client_mut().transaction()).await.map_err(failed)?;
         let joined = join(&transaction, settings, table, plan).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
+        answer(transaction.commit()).await.map_err(failed)?;
         let name = format!("{}.{}", table.schema, table.name);
         if joined { prepared.joined.push(name) } else { prepared.waiting.push(name) }
     }
     Ok(prepared)
 }
 
-async fn listed_oids(
-    sql: &SqlSession,
-    publication: &str,
-) -> Result<Vec<u32>, tokio_postgres::Error> {
+async fn listed_oids(sql: &SqlSession, publication: &str) -> Result<Vec<u32>, SqlError> {
     let query = "
         SELECT r.prrelid FROM pg_catalog.pg_publication_rel r
         JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE p.pubname = $1";
-    Ok(sql.query(query, &[&publication]).await?.iter().map(|row| row.get(0)).collect())
+    Ok(answer(sql.query(query, &[&publication])).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Adds the table if it is empty, under a lock that keeps it so until the commit.
@@ -135,31 +134,30 @@ async fn join(
     settings: &Settings,
     table: &TableFacts,
     plan: &PublicationPlan,
-) -> Result<bool, tokio_postgres::Error> {
+) -> Result<bool, SqlError> {
     let name = quoted(&table.schema, &table.name);
-    transaction.batch_execute(LOCK_TIMEOUT).await?;
+    answer(transaction.batch_execute(LOCK_TIMEOUT)).await?;
     let lock = format!("LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE");
-    transaction.batch_execute(&lock).await?;
+    answer(transaction.batch_execute(&lock)).await?;
     let only = if table.partitioned { "" } else { "ONLY " };
     let filled = format!("SELECT EXISTS (SELECT FROM {only}{name})");
-    if transaction.query_one(&filled, &[]).await?.get(0) {
+    if answer(transaction.query_one(&filled, &[])).await?.get(0) {
         return Ok(false);
     }
     if plan.make_full.iter().any(|full| full.oid == table.oid) {
         let full = format!("ALTER TABLE ONLY {name} REPLICA IDENTITY FULL");
-        transaction.batch_execute(&full).await?;
+        answer(transaction.batch_execute(&full)).await?;
     }
     let publication = escape_identifier(&settings.publication);
     let add = format!("ALTER PUBLICATION {publication} ADD TABLE {}", listed(table, plan));
-    transaction.batch_execute(&add).await?;
+    answer(transaction.batch_execute(&add)).await?;
     Ok(true)
 }
 
 /// Removes a publication.
 pub async fn drop_publication(sql: &SqlSession, name: &str) -> Result<(), SqlError> {
     let name = escape_identifier(name);
-    let dropped = sql.batch_execute(&format!("DROP PUBLICATION {name}")).await;
-    dropped.map_err(|error| SqlError::of("the master", error))
+    answer(sql.batch_execute(&format!("DROP PUBLICATION {name}"))).await
 }
 
 /// The publications that capture made in this database.
@@ -167,7 +165,6 @@ pub async fn our_publications(sql: &SqlSession) -> Result<Vec<String>, SqlError>
     let query = "
         SELECT pubname::text FROM pg_catalog.pg_publication
         WHERE coalesce(pg_catalog.obj_description(oid, 'pg_publication'), '') LIKE $1 || '%' ORDER BY 1";
-    let rows = sql.query(query, &[&COMMENT]).await;
-    let rows = rows.map_err(|error| SqlError::of("the master", error))?;
+    let rows = answer(sql.query(query, &[&COMMENT])).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

@@ -2,7 +2,10 @@ use serde::Deserialize;
 use tokio_postgres::GenericClient;
 
 use super::error::BeginError;
-use crate::{settings::Settings, source::SqlError};
+use crate::{
+    settings::Settings,
+    source::{SqlError, answer},
+};
 
 /// A table whose rows a publication carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +74,7 @@ pub async fn published(
     client: &impl GenericClient,
     publication: &str,
 ) -> Result<Vec<PublishedTable>, SqlError> {
-    let rows = client.query(TABLES, &[&publication]).await;
-    let rows = rows.map_err(|error| SqlError::of("the master", error))?;
+    let rows = answer(client.query(TABLES, &[&publication])).await?;
     let table = |row: &tokio_postgres::Row| {
         let listed: Listed =
             serde_json::from_str(row.get(4)).unwrap_or(Listed { attnames: None, rowfilter: None });

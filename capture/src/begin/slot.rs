@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use wire::Lsn;
 
-use crate::source::{SqlError, SqlSession};
+use crate::source::{SqlError, SqlSession, answer};
 
 /// A replication slot as the master shows it. What older servers do not say is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -39,8 +39,7 @@ impl SlotFacts {
     pub async fn read(sql: &SqlSession, slot: &str) -> Result<Option<Self>, SqlError> {
         let query =
             "SELECT to_jsonb(s)::text FROM pg_catalog.pg_replication_slots s WHERE slot_name = $1";
-        let row = sql.query_opt(query, &[&slot]).await;
-        let row = row.map_err(|error| SqlError::of("the master", error))?;
+        let row = answer(sql.query_opt(query, &[&slot])).await?;
         Ok(row.and_then(|row| serde_json::from_str(row.get(0)).ok()))
     }
 

@@ -1,4 +1,4 @@
-use crate::source::{SqlError, SqlSession};
+use crate::source::{SqlError, SqlSession, answer};
 
 /// A permanent table of the master, as far as its publication depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ ORDER BY n.nspname, c.relname";
 
 /// All permanent tables of users.
 pub async fn tables(sql: &SqlSession) -> Result<Vec<TableFacts>, SqlError> {
-    let rows = sql.query(TABLES, &[]).await.map_err(|error| SqlError::of("the master", error))?;
+    let rows = answer(sql.query(TABLES, &[])).await?;
     let facts = rows.iter().map(|row| {
         let (letter, found, deferrable): (&str, bool, bool) = (row.get(5), row.get(6), row.get(7));
         let identity = match letter {

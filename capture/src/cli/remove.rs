@@ -12,7 +12,7 @@ use crate::{
     begin::{SlotFacts, drop_publication, our_publications, publication},
     run::RunError,
     settings::object_name,
-    source::{SqlError, SqlSession},
+    source::{SqlSession, answer},
 };
 
 /// How long a slot that was in use until now is waited for.
@@ -50,10 +50,7 @@ async fn our_slots(sql: &SqlSession) -> Result<Vec<String>, Failure> {
     let query = "
         SELECT slot_name::text FROM pg_catalog.pg_replication_slots
         WHERE plugin = 'pgoutput' AND database = pg_catalog.current_database() AND slot_name LIKE 'tailwater\\_%' ORDER BY 1";
-    let rows = sql
-        .query(query, &[])
-        .await
-        .map_err(|error| RunError::from(SqlError::of("the master", error)))?;
+    let rows = answer(sql.query(query, &[])).await.map_err(RunError::from)?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
@@ -69,9 +66,7 @@ async fn remove_slot(sql: &SqlSession, slot: &str) -> Result<bool, Failure> {
         return Err(Failure { code: 3, text });
     }
     let drop = "SELECT pg_catalog.pg_drop_replication_slot($1)";
-    sql.query(drop, &[&slot])
-        .await
-        .map_err(|error| RunError::from(SqlError::of("the master", error)))?;
+    answer(sql.query(drop, &[&slot])).await.map_err(RunError::from)?;
     println!("dropped the replication slot '{slot}': the master keeps no more WAL for it");
     Ok(true)
 }

@@ -2,11 +2,13 @@ use std::time::Duration;
 
 use crate::{
     begin::{PublishedTable, quoted},
-    source::{Source, SqlError, SqlSession},
+    source::{Source, SqlError, SqlSession, answer, answer_within},
 };
 
 /// Taken on the master by whoever makes a source's first copy; the second number is the slot's.
 const LOCK_CLASS: i32 = 0x7477_6372;
+/// How long the locks of some tables may take in all.
+const LOCKED_WITHIN: Duration = Duration::from_secs(600);
 const RETRY_EVERY: Duration = Duration::from_secs(2);
 
 /// A connection that keeps others from copying the same source, and the tables from being altered
@@ -26,8 +28,7 @@ impl Hold {
         let mut said = false;
         loop {
             let query = "SELECT pg_catalog.pg_try_advisory_lock($1, pg_catalog.hashtext($2))";
-            let row = sql.query_one(query, &[&LOCK_CLASS, &slot]).await;
-            if row.map_err(|error| SqlError::of("the master", error))?.get(0) {
+            if answer(sql.query_one(query, &[&LOCK_CLASS, &slot])).await?.get(0) {
                 return Ok(Self { sql });
             }
             if !said {
@@ -40,12 +41,11 @@ impl Hold {
 
     /// Locks the tables against ALTER, TRUNCATE and DROP, not against reading and writing.
     pub async fn tables(&self, tables: &[PublishedTable]) -> Result<(), SqlError> {
-        let of = |error| SqlError::of("the master", error);
-        self.sql.batch_execute("BEGIN; SET LOCAL lock_timeout = '60s'").await.map_err(of)?;
+        answer(self.sql.batch_execute("BEGIN; SET LOCAL lock_timeout = '60s'")).await?;
         for some in tables.chunks(200) {
             let names: Vec<String> = some.iter().map(|t| quoted(&t.schema, &t.name)).collect();
             let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
-            self.sql.batch_execute(&lock).await.map_err(of)?;
+            answer_within(LOCKED_WITHIN, self.sql.batch_execute(&lock)).await?;
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_postgres::{IsolationLevel, Transaction};
 use wire::{
@@ -13,7 +14,7 @@ use crate::{
     begin::{PublishedTable, published},
     channels::{NamedTable, first_map},
     explain,
-    source::{Source, SqlError},
+    source::{Source, answer, answer_within},
 };
 
 /// What to copy, and as what.
@@ -31,21 +32,23 @@ pub struct CopyPlan<'a> {
     pub snapshot: &'a str,
 }
 
+/// How long reading the tables' definitions may take: there may be many.
+const DEFINED_WITHIN: Duration = Duration::from_secs(600);
+
 /// Copies all published tables as of the exported snapshot to the relay.
 pub async fn gather(plan: &CopyPlan<'_>, relay: Arc<Relay>) -> Result<Snapshot, CopyError> {
-    let of = |error| SqlError::of("the master", error);
     let mut sql = plan.source.connect_sql().await?;
     let builder = sql.client_mut().build_transaction();
     let builder = builder.isolation_level(IsolationLevel::RepeatableRead).read_only(true);
-    let transaction = builder.start().await.map_err(of)?;
+    let transaction = answer(builder.start()).await?;
     let snapshot = postgres_protocol::escape::escape_literal(plan.snapshot);
     // Row security that hides rows must fail, not copy less.
     let begin = format!("SET TRANSACTION SNAPSHOT {snapshot}; SET LOCAL row_security = off");
-    transaction.batch_execute(&begin).await.map_err(of)?;
+    answer(transaction.batch_execute(&begin)).await?;
 
     let tables = published(&transaction, plan.publication).await?;
     let snapshot = copy_tables(plan, &transaction, &tables, relay).await?;
-    transaction.rollback().await.map_err(of)?;
+    answer(transaction.rollback()).await?;
     Ok(snapshot)
 }
 
@@ -55,8 +58,7 @@ async fn copy_tables(
     tables: &[PublishedTable],
     relay: Arc<Relay>,
 ) -> Result<Snapshot, CopyError> {
-    let definitions = definitions::read(transaction, tables).await;
-    let definitions = definitions.map_err(|error| SqlError::of("the master", error))?;
+    let definitions = answer_within(DEFINED_WITHIN, definitions::read(transaction, tables)).await?;
     let named = definitions.tables.iter().map(|table| NamedTable {
         oid: table.oid,
         schema: &table.schema,

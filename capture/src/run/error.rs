@@ -173,7 +173,7 @@ fn of_refusal(refusal: &Refusal) -> Fate {
 
 fn of_sql(error: &SqlError) -> Fate {
     match error {
-        SqlError::Unreachable { .. } => Fate::Again,
+        SqlError::Unreachable { .. } | SqlError::Silent { .. } => Fate::Again,
         _ => Fate::Stop,
     }
 }
@@ -182,6 +182,7 @@ fn of_walsender(error: &WalsenderError) -> Fate {
     match error {
         WalsenderError::Connect { .. }
         | WalsenderError::Timeout { .. }
+        | WalsenderError::Unanswered { .. }
         | WalsenderError::Closed { .. }
         | WalsenderError::Ended
         | WalsenderError::Silent { .. }

@@ -20,7 +20,7 @@ use crate::{
     },
     copy::{CopyPlan, Hold, gather, post},
     settings::{Keyless, Selection, Settings},
-    source::SqlSession,
+    source::{SqlSession, answer},
     walsender::{CreatedSlot, SlotSnapshot, Walsender, WalsenderError},
 };
 
@@ -225,7 +225,7 @@ async fn create_slot(
             // The half-made slot goes with its backend, which waits in a lock and does not notice that we left.
             let end = "SELECT pg_catalog.pg_terminate_backend($1)";
             let backend = i32::try_from(backend).unwrap_or(0);
-            let _ = sql.query(end, &[&backend]).await;
+            let _ = answer(sql.query(end, &[&backend])).await;
             Err(BeginError::SlotWait { after: began.elapsed(), whom }.into())
         }
     }
@@ -240,8 +240,7 @@ async fn blockers(sql: &SqlSession, backend: u32) -> Result<String, RunError> {
                  'not known')
         FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY(pg_catalog.pg_blocking_pids($1))";
     let backend = i32::try_from(backend).unwrap_or(0);
-    let row = sql.query_one(query, &[&backend]).await;
-    let row = row.map_err(|error| crate::source::SqlError::of("the master", error))?;
+    let row = answer(sql.query_one(query, &[&backend])).await?;
     Ok(row.get(0))
 }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     begin::published,
     explain,
-    source::{Refusal, Source, SqlError, SqlSession},
+    source::{Refusal, Source, SqlError, SqlSession, answer},
 };
 
 /// The publication is looked at every so many looks.
@@ -166,8 +166,7 @@ async fn publication_change(
         SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.oid = ANY($1) AND c.relkind = 'r' AND c.relpersistence = 'p' ORDER BY 1";
-    let rows = sql.query(query, &[&missing]).await;
-    let rows = rows.map_err(|error| SqlError::of("the master", error))?;
+    let rows = answer(sql.query(query, &[&missing])).await?;
     let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     Ok((!names.is_empty()).then(|| {
         format!(

@@ -4,7 +4,7 @@ use wire::{ControlRecord, Sequence};
 use super::emit::emit;
 use crate::{
     copy::sequences,
-    source::{Refusal, SqlError, SqlSession},
+    source::{Refusal, SqlError, SqlSession, answer},
 };
 
 /// The sequences of the captured tables: told of in the stream when they moved.
@@ -22,8 +22,7 @@ impl Sequences {
             return Ok(());
         }
         let begun = Instant::now();
-        let now = sequences(&**sql, tables).await;
-        let now = now.map_err(|error| SqlError::of("the master", error))?;
+        let now = answer(sequences(&**sql, tables)).await?;
         let moved: Vec<Sequence> = now
             .iter()
             .filter(|sequence| sequence.last.is_some() && !self.told.contains(sequence))

@@ -6,7 +6,7 @@ use crate::{
     append::{Relay, RelayError, Remedy},
     explain,
     settings::Settings,
-    source::{SqlError, SqlSession},
+    source::{SqlError, SqlSession, answer},
     walsender::Identity,
 };
 
@@ -55,8 +55,7 @@ pub(super) async fn facts(
     slot: &str,
 ) -> Result<Facts, SqlError> {
     let query = "SELECT oid, datname::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
-    let row = sql.query_one(query, &[]).await;
-    let row = row.map_err(|error| SqlError::of("the master", error))?;
+    let row = answer(sql.query_one(query, &[])).await?;
     Ok(Facts {
         system_identifier: identity.system_identifier.to_string(),
         database_oid: row.get(0),

@@ -10,7 +10,7 @@ use crate::{
     begin::SlotFacts,
     explain,
     settings::Settings,
-    source::{Source, SqlError, SqlSession},
+    source::{Source, SqlError, SqlSession, answer},
 };
 
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -60,7 +60,7 @@ pub(super) async fn look_at_slot(
 
 /// How far the master's WAL is flushed: what the stream can have.
 pub(super) async fn position(sql: &SqlSession) -> Result<Lsn, SqlError> {
-    let row = sql.query_one("SELECT pg_catalog.pg_current_wal_flush_lsn()::text", &[]).await;
-    let row = row.map_err(|error| SqlError::of("the master", error))?;
+    let row =
+        answer(sql.query_one("SELECT pg_catalog.pg_current_wal_flush_lsn()::text", &[])).await?;
     Ok(row.get::<_, &str>(0).parse().unwrap_or(Lsn::ZERO))
 }

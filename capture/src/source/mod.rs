@@ -17,7 +17,7 @@ pub use self::{
     refusal::Refusal,
     server_error::ServerError,
     session::PINNED_SETTINGS,
-    sql::{SqlError, SqlSession},
+    sql::{SqlError, SqlSession, answer, answer_within},
     tls::{TlsError, client_config},
     url_error::UrlError,
 };

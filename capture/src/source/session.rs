@@ -1,7 +1,8 @@
 /// Session settings that decide how a value is printed. They are the same for the stream and for the
 /// first copy, whatever the role, the database or the server is configured to, so that one value has one
 /// text. An empty `search_path` makes names inside values (`regclass`) complete; the time-outs are off
-/// because a role's `statement_timeout` would cut a copy.
+/// because a role's `statement_timeout` would cut a copy. What capture itself writes (heartbeats, the
+/// publication) waits for no standby: one that is away would stop it.
 pub const PINNED_SETTINGS: &[(&str, &str)] = &[
     ("DateStyle", "ISO,MDY"),
     ("IntervalStyle", "postgres"),
@@ -14,6 +15,7 @@ pub const PINNED_SETTINGS: &[(&str, &str)] = &[
     ("statement_timeout", "0"),
     ("lock_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
+    ("synchronous_commit", "local"),
 ];
 
 /// The startup parameter `options` with the pinned settings after whatever the URL asked for: the last

@@ -1,6 +1,6 @@
-use std::{error::Error as _, ops::Deref, sync::Arc};
+use std::{error::Error as _, ops::Deref, sync::Arc, time::Duration};
 
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -11,6 +11,9 @@ use super::{
     server_error::ServerError,
     tls::TlsError,
 };
+
+/// Longest wait for a statement that waits for nobody but the server.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Why there is no SQL connection, or why a statement failed.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,12 @@ pub enum SqlError {
         "no connection to {place}: check that the server runs and that host, port and sslmode are right"
     )]
     Unreachable { place: String, source: tokio_postgres::Error },
+    /// Nothing came in time.
+    #[error(
+        "{place} did not answer within {} s: the network between swallows what is sent, or the server is overloaded",
+        after.as_secs_f32()
+    )]
+    Silent { place: String, after: Duration },
 }
 
 impl SqlError {
@@ -57,6 +66,26 @@ impl SqlError {
 /// tokio-postgres has no other way to tell.
 fn asks_for_password(error: &tokio_postgres::Error) -> bool {
     error.source().is_some_and(|source| source.to_string() == "password missing")
+}
+
+/// What the master answers to `statement`. Where nothing comes in time the connection is of no use any
+/// more: TCP says nothing while somebody between acknowledges what the server never gets.
+pub async fn answer<T>(
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, SqlError> {
+    answer_within(ANSWER_WITHIN, statement).await
+}
+
+/// As [`answer`], for what may take long on a server that is well.
+pub async fn answer_within<T>(
+    after: Duration,
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, SqlError> {
+    let place = "the master";
+    match timeout(after, statement).await {
+        Ok(answered) => answered.map_err(|error| SqlError::of(place, error)),
+        Err(_) => Err(SqlError::Silent { place: place.to_owned(), after }),
+    }
 }
 
 /// An SQL connection with the pinned settings; it ends when this is dropped.
@@ -89,6 +118,15 @@ impl Drop for SqlSession {
 impl Source {
     /// Opens an SQL connection.
     pub async fn connect_sql(&self) -> Result<SqlSession, SqlError> {
+        // The limit inside is for TCP alone, and for each host.
+        let hosts = u32::try_from(self.endpoints().len()).unwrap_or(u32::MAX);
+        let after = self.connect_timeout().saturating_mul(hosts.saturating_add(1));
+        timeout(after, self.log_in())
+            .await
+            .unwrap_or_else(|_| Err(SqlError::Silent { place: self.to_string(), after }))
+    }
+
+    async fn log_in(&self) -> Result<SqlSession, SqlError> {
         let mut config = self.config().clone();
         config.channel_binding(match self.channel_binding() {
             ChannelBinding::Disable => tokio_postgres::config::ChannelBinding::Disable,

@@ -79,7 +79,9 @@ impl Walsender {
             "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {options}",
             escape_identifier(name)
         );
-        let rows = self.query(&format!("to create the replication slot {name}"), &command).await?;
+        let rows = self
+            .query_patiently(&format!("to create the replication slot {name}"), &command)
+            .await?;
         let created = || {
             let row = rows.first()?;
             Some(CreatedSlot {
@@ -99,7 +101,9 @@ impl Walsender {
     /// Drops a slot, waiting for the connection that uses it to let go.
     pub async fn drop_slot(&mut self, name: &str) -> Result<(), WalsenderError> {
         let command = format!("DROP_REPLICATION_SLOT {} WAIT", escape_identifier(name));
-        self.query(&format!("to drop the replication slot {name}"), &command).await.map(drop)
+        self.query_patiently(&format!("to drop the replication slot {name}"), &command)
+            .await
+            .map(drop)
     }
 
     /// Where the timelines before `timeline` ended. Timeline 1 has no history, and none is asked for.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use postgres_protocol::message::frontend;
 use tokio::{io::AsyncWriteExt, time::timeout};
@@ -15,6 +17,8 @@ use crate::source::{Endpoint, Source};
 
 /// Longest message before we are logged in, as in libpq: nobody there is known yet.
 const LONGEST_LOGIN_FRAME: usize = 30_000;
+/// Longest wait for a command that waits for nobody but the server.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Values of a row as text; a NULL is `None`.
 pub type Row = Vec<Option<Bytes>>;
@@ -29,6 +33,7 @@ pub struct Walsender {
     process_id: u32,
     /// A command was sent and its end has not come: set when a caller gave up waiting.
     in_command: bool,
+    answer_within: Duration,
 }
 
 /// What is left of a connection whose command opened a stream.
@@ -69,8 +74,16 @@ impl Walsender {
         let Socket { reader, writer, end_point } = socket;
         let version = ServerVersion::unknown();
         let frames = FrameBuffer::new(LONGEST_LOGIN_FRAME);
-        let mut this =
-            Self { place, reader, writer, frames, version, process_id: 0, in_command: false };
+        let mut this = Self {
+            place,
+            reader,
+            writer,
+            frames,
+            version,
+            process_id: 0,
+            in_command: false,
+            answer_within: ANSWER_WITHIN,
+        };
         let mut out = BytesMut::new();
         startup_message(source, &mut out)?;
         this.send(&out).await?;
@@ -165,11 +178,33 @@ impl Walsender {
         &self.place
     }
 
+    /// How long a command that waits for nobody may go without an answer. Default 60 s.
+    pub fn answer_within(&mut self, limit: Duration) {
+        self.answer_within = limit;
+    }
+
     /// Runs one command, replication or SQL, by the simple query protocol; the rows of all its results.
+    /// For a command that waits for nobody: it fails where no answer comes in time.
     ///
     /// `doing` completes "the server refused …" and must not carry secrets. A call given up in the middle
     /// leaves the connection useless: the next call says [`WalsenderError::Abandoned`].
     pub async fn query(&mut self, doing: &str, command: &str) -> Result<Vec<Row>, WalsenderError> {
+        let unanswered = self.unanswered("running a command");
+        timeout(self.answer_within, self.query_patiently(doing, command))
+            .await
+            .unwrap_or(Err(unanswered))
+    }
+
+    fn unanswered(&self, doing: &'static str) -> WalsenderError {
+        WalsenderError::Unanswered { place: self.place.clone(), doing, after: self.answer_within }
+    }
+
+    /// As [`Walsender::query`], for a command that may wait for long.
+    pub(super) async fn query_patiently(
+        &mut self,
+        doing: &str,
+        command: &str,
+    ) -> Result<Vec<Row>, WalsenderError> {
         self.send_command(command).await?;
         let mut rows = Vec::new();
         let mut refusal = None;
@@ -207,10 +242,15 @@ impl Walsender {
 
     /// Runs a command that is answered with CopyBoth.
     pub(super) async fn open_stream(
-        mut self,
+        self,
         doing: &str,
         command: &str,
     ) -> Result<OpenStream, WalsenderError> {
+        let unanswered = self.unanswered("starting the stream");
+        timeout(self.answer_within, self.opened(doing, command)).await.unwrap_or(Err(unanswered))
+    }
+
+    async fn opened(mut self, doing: &str, command: &str) -> Result<OpenStream, WalsenderError> {
         self.send_command(command).await?;
         loop {
             let frame = self.receive("starting the stream").await?;

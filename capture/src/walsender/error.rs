@@ -18,6 +18,12 @@ pub enum WalsenderError {
     /// No answer in time.
     #[error("{place} did not answer within {} s while {doing}: check host, port and network, or raise connect_timeout", after.as_secs_f32())]
     Timeout { place: String, doing: &'static str, after: Duration },
+    /// No answer in time to a command that waits for nobody.
+    #[error(
+        "{place} did not answer within {} s while {doing}: the network between swallows what is sent, or the server is overloaded",
+        after.as_secs_f32()
+    )]
+    Unanswered { place: String, doing: &'static str, after: Duration },
     /// TLS is asked for, and the server has none.
     #[error("{place} does not offer TLS: set ssl = on there, or use sslmode=prefer or disable")]
     NoTls { place: String },

@@ -103,6 +103,30 @@ fn capture_waits_for_standbys_that_are_to_be_waited_for() {
     });
 }
 
+/// The application's commits wait then. What capture writes itself does not.
+#[test]
+fn a_synchronous_standby_that_is_away_does_not_hold_capture_up() {
+    test(async {
+        let mut cluster = quick().setting("synchronous_commit", "on").start().await?;
+        let master = cluster.database().await?;
+        master.execute(TABLE).await?;
+        let wait = ("synchronous_standby_names".to_owned(), "away".to_owned());
+        cluster.write_settings(&BTreeMap::from([wait]))?;
+        master.value("SELECT pg_reload_conf()").await?;
+        let relay = RelayProcess::builder().start().await?;
+        let setup = Setup::with(master, relay, Options { capture: &[], config: None }).await?;
+        let insert = "SET synchronous_commit = local; INSERT INTO t VALUES (1)";
+        setup.master.execute(insert).await?;
+        setup.captured().await?;
+        // The database's end would wait too.
+        cluster.write_settings(&BTreeMap::from([(
+            "synchronous_standby_names".to_owned(),
+            String::new(),
+        )]))?;
+        setup.master.value("SELECT pg_reload_conf()").await.map(drop)
+    });
+}
+
 async fn check(master: &Database, slot: &str) -> Result<String> {
     let done = harness::ProcessBuilder::new("check", harness::binary("tailwater-capture")?)
         .args(["check", "--source", master.url(), "--name", "orders", "--slot", slot])

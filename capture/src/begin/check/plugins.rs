@@ -3,14 +3,13 @@
 use postgres_protocol::escape::escape_literal;
 
 use super::super::finding::Finding;
-use crate::source::{SqlError, SqlSession};
+use crate::source::{SqlError, SqlSession, answer};
 
 /// A note where pgoutput is not among them. Servers without the setting let it be used.
 pub(super) async fn plugins(sql: &SqlSession) -> Result<Option<Finding>, SqlError> {
     // Unlike current_setting(), the view raises no error where the role may not see a setting.
     let query = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'output_plugin_libraries'";
-    let row = sql.query_opt(query, &[]).await;
-    let row = row.map_err(|error| SqlError::of("the master", error))?;
+    let row = answer(sql.query_opt(query, &[])).await?;
     Ok(row.and_then(|row| judge(row.get::<_, Option<&str>>(0)?)))
 }
 

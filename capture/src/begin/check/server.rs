@@ -1,7 +1,7 @@
 //! The server: its version and the settings that capture depends on.
 
 use super::super::{finding::Finding, scope::CheckScope};
-use crate::source::{SqlError, SqlSession};
+use crate::source::{SqlError, SqlSession, answer};
 
 /// Partitioned tables can be published from here on.
 const OLDEST_MAJOR: i32 = 13;
@@ -29,8 +29,7 @@ pub(super) async fn server(
                pg_catalog.current_setting('max_wal_size'),
                pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_slot_wal_keep_size', true))
                    < pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_wal_size'))";
-    let row = sql.query_one(query, &[&scope.slot]).await;
-    let row = row.map_err(|error| SqlError::of("the master", error))?;
+    let row = answer(sql.query_one(query, &[&scope.slot])).await?;
     let mut findings = Vec::new();
     let (major, wal_level): (i32, String) = (row.get(0), row.get(1));
     if major < COLUMN_LISTS_MAJOR && scope.selection.exclude.iter().next().is_some() {

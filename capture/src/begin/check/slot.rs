@@ -8,7 +8,7 @@ use super::super::{
     scope::CheckScope,
     slot::SlotFacts,
 };
-use crate::source::{Source, SqlError, SqlSession};
+use crate::source::{Source, SqlError, SqlSession, answer};
 
 /// Standbys get slots from here on (PostgreSQL manual, 47.2.3 "Replication Slot Synchronization").
 const FAILOVER_MAJOR: i32 = 17;
@@ -65,8 +65,7 @@ async fn standbys(
         SELECT pg_catalog.current_setting('server_version_num')::int / 10000,
                coalesce(pg_catalog.current_setting('synchronized_standby_slots', true), ''),
                (SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical')";
-    let row = sql.query_one(query, &[]).await;
-    let row = row.map_err(|error| SqlError::of("the master", error))?;
+    let row = answer(sql.query_one(query, &[])).await?;
     let (major, waits_for, physical): (i32, &str, i64) = (row.get(0), row.get(1), row.get(2));
     let mut findings = Vec::new();
     if major < FAILOVER_MAJOR {

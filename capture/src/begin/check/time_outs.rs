@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use postgres_protocol::escape::escape_identifier;
 
 use super::super::finding::Finding;
-use crate::source::{Source, SqlError, SqlSession};
+use crate::source::{Source, SqlError, SqlSession, answer};
 
 /// Capture answers once a second; a busy machine may be late.
 const LEAST_SENDER: Duration = Duration::from_secs(10);
@@ -20,7 +20,7 @@ pub(super) async fn time_outs(source: &Source, sql: &SqlSession) -> Result<Vec<F
                                                WHEN 'd' THEN 86400000 END
         FROM pg_catalog.pg_settings
         WHERE name IN ('wal_sender_timeout', 'idle_replication_slot_timeout', 'transaction_timeout', 'idle_session_timeout')";
-    let rows = sql.query(query, &[]).await.map_err(|error| SqlError::of("the master", error))?;
+    let rows = answer(sql.query(query, &[])).await?;
     let known = rows.iter().filter_map(|row| {
         let ms: Option<i64> = row.get(1);
         Some((row.get::<_, &str>(0), Duration::from_millis(u64::try_from(ms?).ok()?)))

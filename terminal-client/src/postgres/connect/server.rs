@@ -1,5 +1,6 @@
 use std::{env, fmt, sync::Arc, time::Duration};
 
+use tokio::time::timeout;
 use tokio_postgres::NoTls;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -45,7 +46,7 @@ impl Session {
     pub(crate) async fn close(mut self) {
         let driver = std::mem::replace(&mut self.driver, tokio::spawn(async {}));
         drop(self);
-        let _ = tokio::time::timeout(CLOSE_WAIT, driver).await;
+        let _ = timeout(CLOSE_WAIT, driver).await;
     }
 }
 
@@ -77,6 +78,17 @@ impl Server {
 
     /// Connects.
     pub(crate) async fn connect(&self) -> Result<Session, TargetError> {
+        // The limit inside is for TCP alone, and for each host.
+        let hosts = u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX);
+        let limit = self.config.get_connect_timeout().copied().unwrap_or(DEFAULT_CONNECT_TIMEOUT);
+        let after = limit.saturating_mul(hosts.saturating_add(1));
+        timeout(after, self.log_in()).await.unwrap_or_else(|_| {
+            let why = format!("no answer within {} s", after.as_secs_f32());
+            Err(TargetError::Unreachable { target: self.to_string(), why })
+        })
+    }
+
+    async fn log_in(&self) -> Result<Session, TargetError> {
         let mut config = self.config.clone();
         // As in libpq, TLS is not for Unix sockets.
         let local = self.endpoints.iter().all(|e| matches!(e, Endpoint::Unix { .. }));
