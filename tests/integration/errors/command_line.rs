@@ -150,33 +150,15 @@ fn addresses_that_cannot_be_and_passwords_that_are_not_repeated() {
             let done = run("tailwater-capture", &args).await?;
             assert_eq!(done.code, 2, "'{name}': {}", done.stderr);
         }
-        for slot in ["Upper", "with space", &"x".repeat(64)] {
-            let args = [
-                "run",
-                "--source",
-                "postgres://app@h/d",
-                "--name",
-                "o",
-                "--relay",
-                "http://h",
-                "--slot",
-                slot,
-            ];
-            says(&run("tailwater-capture", &args).await?, 2, &[slot, "slot"]);
+        let given = ["run", "--source", "postgres://app@h/d", "--name", "o", "--relay", "http://h"];
+        let too_long = "x".repeat(64);
+        let with = |flag, value| [&given[..], &[flag, value]].concat();
+        for slot in ["Upper", "with space", &too_long] {
+            let done = run("tailwater-capture", &with("--slot", slot)).await?;
+            says(&done, 2, &[slot, "slot"]);
         }
         for tables in ["orders", "*"] {
-            let args = [
-                "run",
-                "--source",
-                "postgres://app@h/d",
-                "--name",
-                "o",
-                "--relay",
-                "http://h",
-                "--tables",
-                tables,
-            ];
-            let done = run("tailwater-capture", &args).await?;
+            let done = run("tailwater-capture", &with("--tables", tables)).await?;
             assert_eq!(done.code, 2, "'{tables}': {}", done.stderr);
         }
         Ok(())
