@@ -44,7 +44,8 @@ pub(super) fn common(args: MasterArgs, config: &mut Config) -> Result<Common, Fa
     let url = given(args.source, config.source.take()).ok_or_else(|| {
         Failure::usage("no master is named: give --source postgres://USER@HOST:PORT/DATABASE, or TAILWATER_SOURCE")
     })?;
-    let source = Source::from_url(&url).map_err(wrong)?;
+    let source = Source::from_url(&url)
+        .map_err(|error| Failure::usage(format!("--source cannot be used: {error}")))?;
     let name = given(args.name, config.name.take());
     let name = name.map(|name| SourceName::new(&name)).transpose().map_err(wrong)?;
     let slot = given(args.slot, config.slot.take());

@@ -1,31 +1,15 @@
-use std::{env, fmt, sync::Arc, time::Duration};
+use std::{env, fmt, ops::Deref};
 
-use rustls::ClientConfig;
+use pg_server::{Server, UrlError};
 
-use super::{
-    params::{ChannelBinding, Endpoint, TlsParams},
-    session::startup_options,
-    tls::{TlsError, client_config},
-    url,
-    url_error::UrlError,
-};
+use super::session::startup_options;
 
-/// How long one attempt to connect to one host may take where the URL says nothing.
-const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// TCP keepalive where the URL says nothing: a dead peer is noticed after a minute, not after two hours.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_RETRIES: u32 = 3;
 const APPLICATION_NAME: &str = "tailwater-capture";
 
-/// The master database: how to reach it and log in, for SQL and for replication alike.
+/// The master database: how to reach it and log in, for SQL and for replication alike, with the pinned
+/// settings.
 #[derive(Clone)]
-pub struct Source {
-    config: tokio_postgres::Config,
-    endpoints: Vec<Endpoint>,
-    tls: TlsParams,
-    channel_binding: ChannelBinding,
-}
+pub struct Source(Server);
 
 impl Source {
     /// Reads `postgres://user:password@host:port/database?sslmode=…`. Where the URL has none, user and
@@ -41,70 +25,21 @@ impl Source {
         user: Option<&str>,
         password: Option<&str>,
     ) -> Result<Self, UrlError> {
-        let url::ParsedUrl { mut config, endpoints, tls, channel_binding } =
-            url::parse(url, user, password)?;
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(DEFAULT_CONNECT_TIMEOUT);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name(APPLICATION_NAME);
-        }
-        if config.get_keepalives_interval().is_none() {
-            config
-                .keepalives_idle(KEEPALIVE_IDLE)
-                .keepalives_interval(KEEPALIVE_INTERVAL)
-                .keepalives_retries(KEEPALIVE_RETRIES);
-        }
-        let options = startup_options(config.get_options());
-        config.options(options);
-        Ok(Self { config, endpoints, tls, channel_binding })
-    }
-
-    /// The hosts, in the order they are tried.
-    pub fn endpoints(&self) -> &[Endpoint] {
-        &self.endpoints
-    }
-
-    /// The role that logs in.
-    pub fn user(&self) -> &str {
-        self.config.get_user().unwrap_or_default()
-    }
-
-    /// The database that is captured.
-    pub fn database(&self) -> &str {
-        self.config.get_dbname().unwrap_or_default()
-    }
-
-    /// Longest time for one attempt at one host.
-    pub fn connect_timeout(&self) -> Duration {
-        self.config.get_connect_timeout().copied().unwrap_or(DEFAULT_CONNECT_TIMEOUT)
-    }
-
-    /// What the URL says about TLS.
-    pub fn tls(&self) -> &TlsParams {
-        &self.tls
-    }
-
-    /// Whether the password exchange must be tied to the TLS session.
-    pub fn channel_binding(&self) -> ChannelBinding {
-        self.channel_binding
+        let server = Server::from_url_and(url, user, password, APPLICATION_NAME)?;
+        Ok(Self(server.with_options(startup_options)))
     }
 
     /// Another database of the same server, with the same log-in.
     pub fn with_database(&self, database: &str) -> Self {
-        let mut other = self.clone();
-        other.config.dbname(database);
-        other
+        Self(self.0.with_database(database))
     }
+}
 
-    /// All that is not TLS, for both clients: never print it.
-    pub(crate) fn config(&self) -> &tokio_postgres::Config {
-        &self.config
-    }
+impl Deref for Source {
+    type Target = Server;
 
-    /// The TLS configuration, read from its files anew, so that renewed certificates count at the next connection.
-    pub(crate) fn tls_config(&self) -> Result<Option<Arc<ClientConfig>>, TlsError> {
-        client_config(&self.tls)
+    fn deref(&self) -> &Server {
+        &self.0
     }
 }
 
@@ -112,7 +47,7 @@ impl Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "database {} at ", self.database())?;
-        for (at, endpoint) in self.endpoints.iter().enumerate() {
+        for (at, endpoint) in self.endpoints().iter().enumerate() {
             write!(f, "{}{endpoint}", if at == 0 { "" } else { ", " })?;
         }
         write!(f, " as {}", self.user())
@@ -121,95 +56,25 @@ impl fmt::Display for Source {
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Source({self}, {:?})", self.tls.mode)
+        write!(f, "Source({self}, {:?})", self.tls().mode)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::params::SslMode, *};
-
-    fn parse(url: &str) -> Result<Source, UrlError> {
-        Source::from_url_and(url, None, None)
-    }
+    use super::*;
 
     #[test]
-    fn a_full_url_is_understood() {
-        let source = parse(
-            "postgresql://me:s%20cret@db.example:6432/orders?sslmode=verify-full&sslrootcert=%2Fetc%2Fmy%20ca.pem\
-             &connect_timeout=3&channel_binding=require&application_name=x",
-        )
-        .unwrap();
-        assert_eq!(source.to_string(), "database orders at db.example:6432 as me");
-        assert_eq!(source.config().get_password(), Some(&b"s cret"[..]));
-        assert_eq!(source.connect_timeout(), Duration::from_secs(3));
-        assert_eq!(source.channel_binding(), ChannelBinding::Require);
-        assert_eq!(source.tls().mode, SslMode::VerifyFull);
-        assert_eq!(source.tls().root_cert.as_deref(), Some("/etc/my ca.pem".as_ref()));
-        assert_eq!(source.config().get_application_name(), Some("x"));
-    }
-
-    #[test]
-    fn hosts_may_be_several_or_sockets_or_ipv6() {
-        assert_eq!(
-            parse("postgres://u@a:1,b:2/d").unwrap().to_string(),
-            "database d at a:1, b:2 as u"
-        );
-        assert_eq!(parse("postgres://u@[::1]/d").unwrap().endpoints()[0].to_string(), "[::1]:5432");
-        for url in ["postgres:///d?host=/run/pg&user=u&port=7", "postgres://u@%2Frun%2Fpg:7/d"] {
-            assert_eq!(
-                parse(url).unwrap().endpoints()[0].to_string(),
-                "/run/pg/.s.PGSQL.7",
-                "{url}"
-            );
-        }
-    }
-
-    #[test]
-    fn passwords_come_from_the_url_first() {
-        let with = |url| Source::from_url_and(url, Some("env-user"), Some("env")).unwrap();
-        assert_eq!(with("postgres://h/d").config().get_password(), Some(&b"env"[..]));
-        assert_eq!(with("postgres://h/d").user(), "env-user");
-        assert_eq!(with("postgres://u:url@h/d").config().get_password(), Some(&b"url"[..]));
-        assert_eq!(with("postgres://u:p@ss@h/d").config().get_password(), Some(&b"p@ss"[..]));
-    }
-
-    #[test]
-    fn a_bad_url_is_explained_and_never_shows_the_password() {
-        let cases = [
-            ("host=db dbname=d", "begins with postgres://"),
-            ("postgres://u:TOPSECRET@h/d?sslmode=maybe", "sslmode=maybe"),
-            ("postgres://u:TOPSECRET@h/d?sslmod=require", "unknown option `sslmod`"),
-            ("postgres://u:TOPSECRET@h/d?sslmode", "'sslmode' has no value"),
-            ("postgres://u:TOPSECRET@h:port/d", "invalid value for option `port`"),
-            ("postgres://u:TOPSECRET@h:99999/d", "invalid value for option `port`"),
-            ("postgres://u:TOPSECRET@h", "names no database"),
-            ("postgres://u:TOPSECRET@/d", "names no host"),
-            ("postgres://h/d", "names no user"),
-            ("postgres://u:TOP/SECRET@h/d", "%2F"),
-            ("postgres://u:TOP?SECRET@h/d", "%3F"),
-            ("postgres://u:TOPSECRET@h/d?connect_timeout=soon", "connect_timeout"),
-            ("postgres://u:TOPSECRET@h/d?sslcert=x", "sslkey"),
-            (
-                "postgres://u:TOPSECRET@h/d?sslmode=disable&channel_binding=require",
-                "channel_binding=require needs TLS",
-            ),
-            ("postgres://u@h/d?sslrootcert=%zz", "hexadecimal"),
-            ("postgres://u@h/d?password=TOPSECRET", "PGPASSWORD"),
-        ];
-        for (url, expected) in cases {
-            let error = parse(url).unwrap_err().to_string();
-            assert!(error.contains(expected), "{url}: {error}");
-            assert!(!error.contains("TOP") && !error.contains("SECRET"), "{url}: {error}");
-        }
-        assert!(
-            !format!("{:?}", parse("postgres://u:TOPSECRET@h/d").unwrap()).contains("TOPSECRET")
-        );
+    fn places_are_named() {
+        let source = Source::from_url_and("postgres://u@a:1,b:2/d", None, None).unwrap();
+        assert_eq!(source.to_string(), "database d at a:1, b:2 as u");
     }
 
     #[test]
     fn pinned_settings_come_after_the_users_own() {
-        let source = parse("postgres://u@h/d?options=-c%20TimeZone%3DCET").unwrap();
+        let source =
+            Source::from_url_and("postgres://u@h/d?options=-c%20TimeZone%3DCET", None, None)
+                .unwrap();
         let options = source.config().get_options().unwrap();
         assert!(options.starts_with("-c TimeZone=CET -c DateStyle=ISO,MDY "), "{options}");
         assert!(options.contains(" -c TimeZone=UTC "), "{options}");

@@ -1,16 +1,10 @@
-use std::{error::Error as _, ops::Deref, sync::Arc, time::Duration};
+use std::{error::Error as _, ops::Deref, time::Duration};
 
+use pg_server::{ConnectError, TlsError};
 use tokio::{task::JoinHandle, time::timeout};
-use tokio_postgres::{Client, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::Client;
 
-use super::{
-    master::Source,
-    params::{ChannelBinding, Endpoint, SslMode},
-    refusal::Refusal,
-    server_error::ServerError,
-    tls::TlsError,
-};
+use super::{master::Source, refusal::Refusal, server_error::ServerError};
 
 /// Longest wait for a statement that waits for nobody but the server.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -118,53 +112,13 @@ impl Drop for SqlSession {
 impl Source {
     /// Opens an SQL connection.
     pub async fn connect_sql(&self) -> Result<SqlSession, SqlError> {
-        // The limit inside is for TCP alone, and for each host.
-        let hosts = u32::try_from(self.endpoints().len()).unwrap_or(u32::MAX);
-        let after = self.connect_timeout().saturating_mul(hosts.saturating_add(1));
-        timeout(after, self.log_in())
-            .await
-            .unwrap_or_else(|_| Err(SqlError::Silent { place: self.to_string(), after }))
-    }
-
-    async fn log_in(&self) -> Result<SqlSession, SqlError> {
-        let mut config = self.config().clone();
-        config.channel_binding(match self.channel_binding() {
-            ChannelBinding::Disable => tokio_postgres::config::ChannelBinding::Disable,
-            ChannelBinding::Prefer => tokio_postgres::config::ChannelBinding::Prefer,
-            ChannelBinding::Require => tokio_postgres::config::ChannelBinding::Require,
-        });
-        // As in libpq, TLS is not for Unix sockets.
-        let all_local =
-            self.endpoints().iter().all(|endpoint| matches!(endpoint, Endpoint::Unix { .. }));
-        config.ssl_mode(match self.tls().mode {
-            _ if all_local => tokio_postgres::config::SslMode::Disable,
-            SslMode::Disable => tokio_postgres::config::SslMode::Disable,
-            SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
-                tokio_postgres::config::SslMode::Require
+        match self.connect().await {
+            Ok((client, driver)) => Ok(SqlSession { client, driver }),
+            Err(ConnectError::Tls(error)) => Err(error.into()),
+            Err(ConnectError::Failed(error)) => Err(SqlError::of(self.to_string(), error)),
+            Err(ConnectError::Silent { after }) => {
+                Err(SqlError::Silent { place: self.to_string(), after })
             }
-        });
-        let place = || self.to_string();
-        let (client, driver) = match self.tls_config()? {
-            Some(tls) => {
-                let tls = MakeRustlsConnect::new(Arc::unwrap_or_clone(tls));
-                let (client, connection) =
-                    config.connect(tls).await.map_err(|error| SqlError::of(place(), error))?;
-                (client, tokio::spawn(drive(connection)))
-            }
-            None => {
-                let (client, connection) =
-                    config.connect(NoTls).await.map_err(|error| SqlError::of(place(), error))?;
-                (client, tokio::spawn(drive(connection)))
-            }
-        };
-        Ok(SqlSession { client, driver })
-    }
-}
-
-/// Runs the connection. Its failure reaches whoever waits for an answer, so it is only noted here.
-async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "SQL connection ended");
+        }
     }
 }

@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use toml::{Table, Value};
 
 /// Folder and package name of our crates.
-const OURS: [(&str, &str); 6] = [
+const OURS: [(&str, &str); 7] = [
     ("wire", "tailwater-wire"),
+    ("pg-server", "tailwater-pg-server"),
     ("capture", "tailwater-capture"),
     ("relay", "tailwater-relay"),
     ("terminal-client", "tailwater-terminal"),

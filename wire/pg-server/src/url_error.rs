@@ -1,10 +1,8 @@
-/// Why a target URL cannot be used. No variant ever carries a password.
+/// Why a server's URL cannot be used. No variant ever carries a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum UrlError {
+pub enum UrlError {
     /// Another scheme, or no URL at all.
-    #[error(
-        "the target must be a URL that begins with postgres:// (postgres://USER@HOST:5432/DATABASE) or sqlite: (sqlite:FILE)"
-    )]
+    #[error("it must be a URL that begins with postgres:// (postgres://USER@HOST:5432/DATABASE)")]
     Scheme,
     /// A character of the user or password was taken for a separator.
     #[error(
