@@ -31,6 +31,18 @@ async fn insert(setup: &Setup, ids: std::ops::Range<u32>) -> Result<()> {
     Ok(())
 }
 
+/// The master's data folder as it is now; master and relay go on from there.
+async fn backed_up(cluster: &mut Cluster, setup: &mut Setup) -> Result<Backup> {
+    setup.capture.stop().await?;
+    cluster.stop(Shutdown::Fast).await?;
+    let backup = Backup::take(&cluster.data_dir())?;
+    cluster.start().await?;
+    setup.capture.start()?;
+    insert(setup, 100..140).await?;
+    setup.captured().await?;
+    Ok(backup)
+}
+
 #[test]
 fn an_older_store_of_the_relay_is_refused_and_a_removed_one_too() {
     test(async {
@@ -193,13 +205,7 @@ fn a_master_restored_from_a_backup_is_found_out() {
         let mut setup = Setup::on(&cluster, TABLE, Options::default()).await?;
         insert(&setup, 1..5).await?;
         setup.captured().await?;
-        setup.capture.stop().await?;
-        cluster.stop(Shutdown::Fast).await?;
-        let backup = Backup::take(&cluster.data_dir())?;
-        cluster.start().await?;
-        setup.capture.start()?;
-        insert(&setup, 100..140).await?;
-        setup.captured().await?;
+        let backup = backed_up(&mut cluster, &mut setup).await?;
         setup.capture.kill()?;
         let head = setup.relay.head(SOURCE).await?;
         cluster.stop(Shutdown::Fast).await?;
@@ -237,13 +243,7 @@ fn a_restore_under_a_running_capture_is_found_out_too() {
         let mut setup = Setup::on(&cluster, TABLE, Options::default()).await?;
         insert(&setup, 1..5).await?;
         setup.captured().await?;
-        setup.capture.stop().await?;
-        cluster.stop(Shutdown::Fast).await?;
-        let backup = Backup::take(&cluster.data_dir())?;
-        cluster.start().await?;
-        setup.capture.start()?;
-        insert(&setup, 100..110).await?;
-        setup.captured().await?;
+        let backup = backed_up(&mut cluster, &mut setup).await?;
         let head = setup.relay.head(SOURCE).await?;
         cluster.kill()?;
         backup.put_back()?;
@@ -271,13 +271,7 @@ fn after_a_promotion_the_timeline_decides() {
         setup.captured().await?;
         assert!(setup.capture.is_running()?, "{}", setup.capture.stderr());
 
-        setup.capture.stop().await?;
-        cluster.stop(Shutdown::Fast).await?;
-        let lagging = Backup::take(&cluster.data_dir())?;
-        cluster.start().await?;
-        setup.capture.start()?;
-        insert(&setup, 100..140).await?;
-        setup.captured().await?;
+        let lagging = backed_up(&mut cluster, &mut setup).await?;
         setup.capture.kill()?;
         let head = setup.relay.head(SOURCE).await?;
         cluster.stop(Shutdown::Fast).await?;
