@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// The program with the arguments, and without any setting of ours from the environment.
 pub(crate) fn relay(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater-relay"));
@@ -93,9 +95,8 @@ impl Serving {
         }
     }
 
-    pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Its exit code.

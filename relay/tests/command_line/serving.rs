@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rustix::process::Signal;
+
 use super::program::{Serving, finish, relay, run};
 
 fn add(data: &Path, name: &str, role: &str) -> String {
@@ -68,7 +70,7 @@ fn a_second_relay_on_the_same_data_is_2() {
 
 #[test]
 fn sigterm_and_sigint_end_it_with_0() {
-    for signal in ["TERM", "INT"] {
+    for signal in [Signal::TERM, Signal::INT] {
         let data = tempfile::tempdir().unwrap();
         let mut serving = Serving::start(data.path(), &[]);
         assert_eq!(status(&serving, None), 0);
