@@ -3,9 +3,11 @@
 //!
 //! ```text
 //! tailwater-bench w1 [TRANSACTIONS]       pgbench's transactions, four changes each
+//! tailwater-bench load [SCALE]            the first load, beside pg_dump | psql
 //! tailwater-bench linear [TRANSACTIONS]   the same work once and ten times: does it take ten times as long?
 //! ```
 
+mod load;
 mod master;
 mod native;
 mod report;
@@ -16,24 +18,27 @@ use anyhow::{Result, bail};
 use crate::{master::Master, report::Report};
 
 const DEFAULT_TRANSACTIONS: u32 = 50_000;
+const DEFAULT_SCALE: u32 = 20;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let which = args.next().unwrap_or_else(|| "all".into());
-    let transactions = match args.next() {
-        Some(text) => text.parse()?,
-        None => DEFAULT_TRANSACTIONS,
-    };
+    let count = args.next().map(|text| text.parse()).transpose()?;
+    let transactions = count.unwrap_or(DEFAULT_TRANSACTIONS);
     match which.as_str() {
         "w1" => w1(transactions).await,
         "linear" => linear(transactions / 10).await,
+        "load" => load::load(count.unwrap_or(DEFAULT_SCALE)).await,
         "all" => {
             w1(transactions).await?;
+            load::load(DEFAULT_SCALE).await?;
             linear(transactions / 10).await
         }
         other => {
-            bail!("'{other}' is no benchmark: say w1, linear or all, and how many transactions")
+            bail!(
+                "'{other}' is no benchmark: say w1, load, linear or all, and how many transactions (for load: pgbench's scale)"
+            )
         }
     }
 }
@@ -47,7 +52,7 @@ async fn w1(transactions: u32) -> Result<()> {
     let whole = tailwater::Path::prepare(&master, "whole").await?;
     master.work(transactions).await?;
 
-    let mut report = Report::new(transactions);
+    let mut report = Report::new(f64::from(transactions) * 4.0, "changes", "native");
     let native_seconds = native.drain(&master).await?;
     report.peer("native logical replication, drained", native_seconds);
     report.ours("master to relay (capture alone)", halves.capture(&master).await?);

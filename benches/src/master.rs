@@ -13,10 +13,15 @@ pub(crate) struct Master {
 
 impl Master {
     pub(crate) async fn start() -> Result<Self> {
+        Self::of_scale(SCALE).await
+    }
+
+    /// With pgbench's tables at that scale.
+    pub(crate) async fn of_scale(scale: u32) -> Result<Self> {
         let cluster = Cluster::builder().without_fsync().start().await?;
         let database = cluster.database().await?;
         let master = Self { database, _cluster: cluster };
-        Pgbench::new(master.database.url())?.init(SCALE).await?;
+        Pgbench::new(master.database.url())?.init(scale).await?;
         // pgbench_history has no key; with FULL it could be published for updates too.
         master.database.execute("ALTER TABLE pgbench_history REPLICA IDENTITY FULL").await?;
         Ok(master)

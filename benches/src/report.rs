@@ -1,14 +1,17 @@
 //! The table at the end.
 
 pub(crate) struct Report {
-    changes: f64,
+    amount: f64,
+    unit: &'static str,
+    peer_name: &'static str,
     peer: f64,
     rows: Vec<(String, f64)>,
 }
 
 impl Report {
-    pub(crate) fn new(transactions: u32) -> Self {
-        Self { changes: f64::from(transactions) * 4.0, peer: 0.0, rows: Vec::new() }
+    /// For so many of `unit`, beside the peer of that name.
+    pub(crate) fn new(amount: f64, unit: &'static str, peer_name: &'static str) -> Self {
+        Self { amount, unit, peer_name, peer: 0.0, rows: Vec::new() }
     }
 
     pub(crate) fn peer(&mut self, what: &str, seconds: f64) {
@@ -23,9 +26,10 @@ impl Report {
 
     /// Times, rates, and how many times as fast as the peer.
     pub(crate) fn print(&self) {
-        println!("\n{:<55}{:>9}{:>12}{:>16}", "", "seconds", "changes/s", "times native");
+        let (rate, times) = (format!("{}/s", self.unit), format!("times {}", self.peer_name));
+        println!("\n{:<55}{:>9}{rate:>12}{times:>16}", "", "seconds");
         for (what, seconds) in &self.rows {
-            let rate = self.changes / seconds;
+            let rate = self.amount / seconds;
             println!("{what:<55}{seconds:>9.2}{rate:>12.0}{:>16.2}", self.peer / seconds);
         }
     }

@@ -21,15 +21,18 @@ pub(crate) struct Path {
 impl Path {
     /// A relay and a terminal with the rows that exist; capture and terminal are stopped.
     pub(crate) async fn prepare(master: &Master, name: &str) -> Result<Self> {
+        let path = Self::empty(name).await?;
+        path.capture(master).await?;
+        path.pull().await?;
+        Ok(path)
+    }
+
+    /// A relay and a terminal that have nothing yet.
+    pub(crate) async fn empty(name: &str) -> Result<Self> {
         let cluster = Cluster::builder().without_fsync().start().await?;
         let database = cluster.database().await?;
         let relay = RelayProcess::builder().start().await?;
-        let path = Self { name: name.to_owned(), relay, _cluster: cluster, database };
-        let mut capture = path.start_capture(master)?;
-        path.relay.wait_head(&path.name, master.position().await?, LIMIT).await?;
-        capture.stop().await?;
-        path.pull().await?;
-        Ok(path)
+        Ok(Self { name: name.to_owned(), relay, _cluster: cluster, database })
     }
 
     fn start_capture(&self, master: &Master) -> Result<Process> {
