@@ -7,8 +7,8 @@ use crate::Sequence;
 /// All that is needed to create a set of tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definitions {
-    /// Extensions whose types are used.
-    pub extensions: Vec<String>,
+    /// Extensions that are used.
+    pub extensions: Vec<ExtensionDefinition>,
     /// Schemas.
     pub schemas: Vec<String>,
     /// User types, each after those it uses.
@@ -18,6 +18,15 @@ pub struct Definitions {
     /// Sequences that the tables' columns take values from.
     #[serde(default)]
     pub sequences: Vec<Sequence>,
+}
+
+/// An extension.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtensionDefinition {
+    /// Its name.
+    pub name: String,
+    /// The schema that its objects are in.
+    pub schema: String,
 }
 
 /// A user type.

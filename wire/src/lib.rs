@@ -44,8 +44,8 @@ pub use chunk::{
 pub use control::{CONTROL_PREFIX, ControlRecord};
 pub use cursor::DecodeError;
 pub use definition::{
-    ColumnDefinition, ConstraintDefinition, Definitions, IdentityKind, IndexDefinition,
-    PartitionOf, TableDefinition, TypeDefinition, TypeKind,
+    ColumnDefinition, ConstraintDefinition, Definitions, ExtensionDefinition, IdentityKind,
+    IndexDefinition, PartitionOf, TableDefinition, TypeDefinition, TypeKind,
 };
 pub use hash::{ChannelHashes, Hash, ParseHashError};
 pub use header::{Commit, MAX_HEADER_LEN, Part, PartObject, SliceHeader};

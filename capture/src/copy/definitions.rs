@@ -1,13 +1,9 @@
 use std::collections::BTreeSet;
 
 use tokio_postgres::{Error, Transaction};
-use wire::Definitions;
+use wire::{Definitions, ExtensionDefinition};
 
-use super::{
-    sequences::sequences,
-    tables::{self, Omitted},
-    user_types::UsedTypes,
-};
+use super::{sequences::sequences, tables, user_types::UsedTypes};
 use crate::begin::PublishedTable;
 
 /// All that is needed to create the tables as they are published, as of the transaction's snapshot.
@@ -19,7 +15,7 @@ pub(super) async fn read(
     let oids = tables::with_ancestors(transaction, &tables).await?;
     let used = UsedTypes::read(transaction, &oids).await?;
     let types = used.definitions(transaction).await?;
-    let tables = tables::definitions(transaction, &oids, &used, &Omitted::of(published)).await?;
+    let tables = tables::definitions(transaction, &oids, &used, published).await?;
     let of_tables = tables.iter().map(|table| &table.schema);
     let schemas: BTreeSet<String> =
         of_tables.chain(types.iter().map(|of| &of.schema)).cloned().collect();
@@ -34,7 +30,7 @@ async fn extensions(
     transaction: &Transaction<'_>,
     tables: &[u32],
     types: &[u32],
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<ExtensionDefinition>, Error> {
     let query = "
         WITH object(classid, objid) AS (
             SELECT 'pg_catalog.pg_class'::regclass, t FROM pg_catalog.unnest($1::oid[]) t
@@ -48,10 +44,13 @@ async fn extensions(
             SELECT d.refclassid, d.refobjid FROM object o
             JOIN pg_catalog.pg_depend d ON d.classid = o.classid::oid AND d.objid = o.objid
         )
-        SELECT DISTINCT e.extname::text FROM depended o
+        SELECT DISTINCT e.extname::text, n.nspname::text FROM depended o
         JOIN pg_catalog.pg_depend d ON d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e'
         JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+        JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
         ORDER BY 1";
     let rows = transaction.query(query, &[&tables, &types]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let extension =
+        |row: &tokio_postgres::Row| ExtensionDefinition { name: row.get(0), schema: row.get(1) };
+    Ok(rows.iter().map(extension).collect())
 }

@@ -42,8 +42,12 @@ pub async fn gather(plan: &CopyPlan<'_>, relay: Arc<Relay>) -> Result<Snapshot, 
     let builder = builder.isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let transaction = answer(builder.start()).await?;
     let snapshot = postgres_protocol::escape::escape_literal(plan.snapshot);
-    // Row security that hides rows must fail, not copy less.
-    let begin = format!("SET TRANSACTION SNAPSHOT {snapshot}; SET LOCAL row_security = off");
+    // Row security that hides rows must fail, not copy less. Texts in no known encoding pass as they are.
+    let begin = format!(
+        "SET TRANSACTION SNAPSHOT {snapshot}; SET LOCAL row_security = off;
+         SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', true)
+         WHERE pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"
+    );
     answer(transaction.batch_execute(&begin)).await?;
 
     let tables = published(&transaction, plan.publication).await?;

@@ -29,10 +29,10 @@ pub(super) async fn with_ancestors(
 
 /// Columns that a publication leaves out, by table and name. What is defined by their help is left out
 /// too: the terminals could not make it.
-pub(super) struct Omitted<'a>(HashSet<(u32, &'a str)>);
+struct Omitted<'a>(HashSet<(u32, &'a str)>);
 
 impl<'a> Omitted<'a> {
-    pub(super) fn of(published: &'a [PublishedTable]) -> Self {
+    fn of(published: &'a [PublishedTable]) -> Self {
         let columns = |table: &'a PublishedTable| {
             table.unpublished.iter().map(|column| (table.oid, column.as_str()))
         };
@@ -50,13 +50,17 @@ impl<'a> Omitted<'a> {
     }
 }
 
-/// Definitions of the tables, in the order given.
+/// Definitions of the tables, in the order given. One that is published as a whole (`publish_via_partition_root`)
+/// has no partitions at the terminals, so it is none there that needs any.
 pub(super) async fn definitions(
     transaction: &Transaction<'_>,
     tables: &[u32],
     types: &UsedTypes,
-    omitted: &Omitted<'_>,
+    published: &[PublishedTable],
 ) -> Result<Vec<TableDefinition>, Error> {
+    let omitted = Omitted::of(published);
+    let wholes: HashSet<u32> =
+        published.iter().filter(|table| table.partitioned).map(|table| table.oid).collect();
     let columns = |row: &Row| {
         let stays = !omitted.has(row.get(0), row.get(1)) && !omitted.concern(row, 10);
         stays.then(|| column(row, types))
@@ -84,7 +88,7 @@ pub(super) async fn definitions(
             identity_columns: row.get(5),
             constraints: constraints.remove(oid).unwrap_or_default(),
             indexes: indexes.remove(oid).unwrap_or_default(),
-            partition_by: row.get(6),
+            partition_by: row.get::<_, Option<String>>(6).filter(|_| !wholes.contains(oid)),
             partition_of: bound.map(|bound| PartitionOf {
                 schema: row.get(7),
                 name: row.get(8),

@@ -17,6 +17,8 @@ use crate::source::{Endpoint, Source};
 
 /// Longest message before we are logged in, as in libpq: nobody there is known yet.
 const LONGEST_LOGIN_FRAME: usize = 30_000;
+/// The encoding of texts that may be anything.
+const SQL_ASCII: &str = "SQL_ASCII";
 /// Longest wait for a command that waits for nobody but the server.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
@@ -34,6 +36,9 @@ pub struct Walsender {
     /// A command was sent and its end has not come: set when a caller gave up waiting.
     in_command: bool,
     answer_within: Duration,
+    /// The database does not know what the bytes of its texts mean; asked for UTF-8, the server refuses
+    /// those that are none, and the stream could never pass them.
+    any_bytes: bool,
 }
 
 /// What is left of a connection whose command opened a stream.
@@ -83,6 +88,7 @@ impl Walsender {
             process_id: 0,
             in_command: false,
             answer_within: ANSWER_WITHIN,
+            any_bytes: false,
         };
         let mut out = BytesMut::new();
         startup_message(source, &mut out)?;
@@ -90,6 +96,10 @@ impl Walsender {
         this.authenticate(source, end_point).await?;
         this.frames.set_limit(LONGEST_FRAME);
         this.greeting().await?;
+        if this.any_bytes {
+            this.query("to set the encoding", &format!("SET client_encoding = '{SQL_ASCII}'"))
+                .await?;
+        }
         Ok(this)
     }
 
@@ -147,12 +157,17 @@ impl Walsender {
     }
 
     fn note_parameter(&mut self, body: Bytes) -> Result<(), WalsenderError> {
-        if let Some((_, value)) = parameter(body).filter(|(name, _)| name == "server_version") {
-            let version = ServerVersion::parse(&value).filter(|version| version.is_supported());
-            self.version = version.ok_or_else(|| WalsenderError::TooOld {
-                place: self.place.clone(),
-                version: value,
-            })?;
+        let Some((name, value)) = parameter(body) else { return Ok(()) };
+        match name.as_str() {
+            "server_version" => {
+                let version = ServerVersion::parse(&value).filter(|version| version.is_supported());
+                self.version = version.ok_or_else(|| WalsenderError::TooOld {
+                    place: self.place.clone(),
+                    version: value,
+                })?;
+            }
+            "server_encoding" => self.any_bytes = value == SQL_ASCII,
+            _ => {}
         }
         Ok(())
     }

@@ -8,7 +8,8 @@ pub(super) struct Table {
     /// `pg_class.relkind`: `r` table, `p` partitioned, others are no tables to write to.
     pub(super) kind: char,
     pub(super) columns: Vec<Column>,
-    /// Names of the primary key's columns; empty where there is none.
+    /// Names of the primary key's columns; empty where there is none, or where it is deferrable: rows may
+    /// share it within a transaction.
     pub(super) primary_key: Vec<String>,
 }
 
@@ -57,7 +58,7 @@ ORDER BY a.attnum";
 const PRIMARY_KEY: &str = "
 SELECT a.attname::text FROM pg_index i
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-WHERE i.indrelid = $1 AND i.indisprimary AND i.indisvalid";
+WHERE i.indrelid = $1 AND i.indisprimary AND i.indisvalid AND i.indimmediate";
 
 /// The table of that name; none where there is nothing of that name.
 pub(super) async fn table(

@@ -5,7 +5,7 @@ use crate::target::TargetError;
 
 /// How values are read must not depend on how role, database or server are configured; the time-outs
 /// are off because a role's `statement_timeout` would cut a load. `synchronous_commit` makes what is
-/// committed also flushed, which is what *applied* means.
+/// committed also flushed, which is what *applied* means. A database without an encoding takes texts as they are.
 const PINNED: &str = "
     SET DateStyle = 'ISO, YMD';
     SET IntervalStyle = 'postgres';
@@ -23,7 +23,8 @@ const PINNED: &str = "
     SET default_transaction_isolation = 'read committed';
     SET default_transaction_read_only = off;
     SET row_security = off;
-    SET synchronous_commit = on";
+    SET synchronous_commit = on;
+    SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE current_setting('server_encoding') = 'SQL_ASCII'";
 
 /// Said where `session_replication_role` may not be set.
 pub(super) const NO_REPLICA_ROLE: &str = "the target's role may not set session_replication_role: \

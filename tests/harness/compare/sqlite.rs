@@ -58,7 +58,9 @@ async fn each_expected(source: &Client, table: &Table, mut take: impl FnMut(Stri
 
 fn each_found(terminal: &Connection, table: &Table, mut take: impl FnMut(String)) -> Result<()> {
     let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
-    let query = format!("SELECT {} FROM {}", columns.join(", "), quote(&name_in_sqlite(table)));
+    // SQLite has no table without columns; what is made instead has one of NULLs.
+    let columns = if columns.is_empty() { "NULL".to_owned() } else { columns.join(", ") };
+    let query = format!("SELECT {columns} FROM {}", quote(&name_in_sqlite(table)));
     let mut statement = terminal.prepare(&query).with_context(|| query.clone())?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

@@ -102,7 +102,12 @@ impl Cluster {
 
     /// A new, empty database, dropped with its replication slots when the value goes.
     pub async fn database(&self) -> Result<Database> {
-        Database::create(&self.url("postgres")).await
+        Database::create(&self.url("postgres"), "UTF8").await
+    }
+
+    /// The same, its text in another encoding.
+    pub async fn database_encoded(&self, encoding: &str) -> Result<Database> {
+        Database::create(&self.url("postgres"), encoding).await
     }
 
     /// Starts the server and waits until it answers.

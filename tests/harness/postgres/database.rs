@@ -17,12 +17,13 @@ pub struct Database {
 }
 
 impl Database {
-    pub(super) async fn create(admin_url: &str) -> Result<Self> {
+    pub(super) async fn create(admin_url: &str, encoding: &str) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let admin = connect(admin_url).await?;
         // From template0: nobody can be connected to it, so that tests do not wait for each other.
-        admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0")).await?;
+        let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'");
+        admin.batch_execute(&create).await?;
         let server = admin_url.rsplit_once('/').map_or(admin_url, |(server, _)| server);
         Ok(Self { url: format!("{server}/{name}"), admin_url: admin_url.to_owned(), name })
     }

@@ -1,5 +1,5 @@
 use tokio_postgres::Client;
-use wire::{Definitions, TypeDefinition, TypeKind};
+use wire::{Definitions, ExtensionDefinition, TypeDefinition, TypeKind};
 
 use super::{
     super::{
@@ -61,21 +61,23 @@ pub(in super::super) async fn ensure_types(
 async fn ensure_extension(
     target: &str,
     client: &Client,
-    extension: &str,
+    extension: &ExtensionDefinition,
 ) -> Result<(), TargetError> {
-    let name = ident(extension);
-    let in_public = format!("CREATE EXTENSION IF NOT EXISTS {name} SCHEMA public");
+    let (name, schema) = (ident(&extension.name), ident(&extension.schema));
+    let in_its_schema = format!(
+        "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE EXTENSION IF NOT EXISTS {name} SCHEMA {schema}"
+    );
     let anywhere = format!(
         "SET LOCAL search_path = public; CREATE EXTENSION IF NOT EXISTS {name}; SET LOCAL search_path = ''"
     );
-    if attempt(target, client, &in_public).await?.is_none() {
+    if attempt(target, client, &in_its_schema).await?.is_none() {
         return Ok(());
     }
     match attempt(target, client, &anywhere).await? {
         None => Ok(()),
         Some(why) => Err(TargetError::Statement {
             target: target.to_owned(),
-            doing: format!("create the extension {extension}, whose types the source uses"),
+            doing: format!("create the extension {}, which the source uses", extension.name),
             why: format!(
                 "{why}; install it on the target's server and run CREATE EXTENSION {name} in the target's database, then pull again"
             ),

@@ -1,22 +1,9 @@
-//! What the stream says of rows arrives as it was said: keys, TOAST, nulls, odd names, truncates.
+//! Keys, large values, nulls, truncates, odd names, what was rolled back.
 
-use anyhow::Result;
 use harness::{Cluster, Tables, test};
 
+use super::follows;
 use crate::setup::{Options, Setup};
-
-/// Runs `before`, copies; runs `after`, follows; both kinds of terminal must equal the master.
-async fn follows(before: &str, capture: &[&str], after: &[&str]) -> Result<Setup> {
-    let options = Options { capture, config: None };
-    let setup = Setup::on(Cluster::shared().await?, before, options).await?;
-    let (postgres, sqlite) = (setup.postgres("store").await?, setup.sqlite("till")?);
-    setup.all_equal(&[&postgres, &sqlite]).await?;
-    for sql in after {
-        setup.master.execute(sql).await?;
-    }
-    setup.all_equal(&[&postgres, &sqlite]).await?;
-    Ok(setup)
-}
 
 #[test]
 fn unchanged_large_values_stay_also_when_the_key_changes() {
