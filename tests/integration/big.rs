@@ -4,7 +4,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
-use harness::{Cluster, Finished, Scratch, Tables, test_within};
+use harness::{Cluster, Finished, Scratch, Tables, rng, test_within};
+use rand::{Rng, rngs::StdRng};
 
 use crate::setup::{Options, SOURCE, Setup, Terminal};
 
@@ -90,5 +91,60 @@ fn one_value_of_two_hundred_megabytes() {
         let size = 200 << 20;
         let sql = format!("INSERT INTO bulk SELECT 1, repeat('0123456789abcdef', {})", size / 16);
         one_transaction("CREATE TABLE bulk (id int PRIMARY KEY, t text)", &sql, 3 * size).await
+    });
+}
+
+async fn a_while(rng: &mut StdRng) {
+    tokio::time::sleep(Duration::from_millis(rng.random_range(500..8_000))).await;
+}
+
+/// Everybody on its way is killed again and again; what is begun anew may not leave anything half.
+#[test]
+#[ignore = "minutes long: make test-big"]
+fn a_transaction_of_five_gigabytes_with_kills() {
+    test_within(TEST_LIMIT, async {
+        let mut rng = rng("five gigabytes");
+        let cluster =
+            Cluster::builder().without_fsync().setting("max_wal_size", "16GB").start().await?;
+        let before = "
+            CREATE TABLE bulk (id int PRIMARY KEY, t text); ALTER TABLE bulk ALTER t SET STORAGE EXTERNAL;
+            CREATE TABLE small (id int PRIMARY KEY, n int); INSERT INTO small VALUES (1, 0)";
+        let mut setup = Setup::on(&cluster, before, Options::default()).await?;
+        let (postgres, sqlite) = (setup.postgres("store").await?, setup.sqlite("till")?);
+        for terminal in [&postgres, &sqlite] {
+            pull(&setup, terminal).await?;
+        }
+        let insert = "
+            BEGIN; UPDATE small SET n = 1;
+            INSERT INTO bulk SELECT i, repeat(md5(i::text), 3200) FROM generate_series(1, 50000) i;
+            UPDATE small SET n = n + 1; COMMIT";
+        setup.master.execute(insert).await?;
+        let position = setup.position().await?;
+        for _ in 0..3 {
+            a_while(&mut rng).await;
+            println!("capture is killed, the relay at {}", setup.relay.head(SOURCE).await?);
+            setup.kill_capture()?;
+            a_while(&mut rng).await;
+            setup.relay.kill_and_restart().await?;
+        }
+        setup.relay.wait_head(SOURCE, position, LIMIT).await?;
+        report("capture", setup.capture.memory().peak, BOUND);
+        for (what, terminal) in [("PostgreSQL terminal", &postgres), ("SQLite terminal", &sqlite)] {
+            for _ in 0..3 {
+                let mut pulling =
+                    terminal.command(&setup.relay.url())?.args(["--timeout", "30m"]).spawn()?;
+                a_while(&mut rng).await;
+                report(what, pulling.memory().peak, BOUND);
+                pulling.kill()?;
+                let seen = "SELECT (SELECT count(*) FROM bulk) || ' ' || (SELECT n FROM small)";
+                let seen = terminal.value(seen).await?.unwrap_or_default();
+                assert!(["0 0", "50000 2"].contains(&seen.as_str()), "{what} holds {seen}");
+            }
+            let done = pull(&setup, terminal).await?;
+            report(what, done.peak, BOUND);
+            terminal.equals(&setup.master, &Tables::All).await?;
+        }
+        report("relay", setup.relay.memory().peak, BOUND);
+        Ok(())
     });
 }

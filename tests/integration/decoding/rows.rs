@@ -197,3 +197,30 @@ fn what_was_rolled_back_or_not_logged_does_not_arrive() {
         Ok(())
     });
 }
+
+/// A hundred thousand subtransactions in one transaction, some of them rolled back; and very many
+/// transactions that change nothing here.
+#[test]
+fn very_many_parts_and_very_many_empty_transactions() {
+    test(async {
+        let before = "
+            CREATE TABLE t (id int PRIMARY KEY, n int); CREATE UNLOGGED TABLE elsewhere (n int);
+            INSERT INTO t SELECT i, 0 FROM generate_series(1, 100) i";
+        let parts = "
+            DO $$ BEGIN FOR i IN 1..100000 LOOP
+                BEGIN
+                    INSERT INTO elsewhere VALUES (i);
+                    UPDATE t SET n = n + 1 WHERE i % 5 = 0 AND id = i % 100 + 1;
+                    IF i % 10 = 0 THEN RAISE EXCEPTION 'back'; END IF;
+                EXCEPTION WHEN raise_exception THEN NULL;
+                END;
+            END LOOP; END $$";
+        let empty = "
+            DO $$ BEGIN FOR i IN 1..20000 LOOP INSERT INTO elsewhere VALUES (i); COMMIT; END LOOP; END $$";
+        let setup =
+            follows(before, &[], &[parts, empty, "UPDATE t SET n = -n WHERE id < 5"]).await?;
+        let sum = setup.master.value("SELECT sum(abs(n)) FROM t").await?;
+        assert_eq!(sum.as_deref(), Some("10000"));
+        Ok(())
+    });
+}
