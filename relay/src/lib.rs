@@ -4,6 +4,7 @@
 //! log/         the log of one source: tail, closed ranges, objects; no HTTP
 //! access/      who may do what: tokens, roles, signed URLs
 //! fleet/       terminals and captures as last heard of, and how far behind they are
+//! requests.rs  what is wanted of a source's capture
 //! sources.rs   the sources of a data directory
 //! server/      the HTTP interface of docs/PROTOCOL.md
 //! cli/         the command line
@@ -15,6 +16,7 @@ pub mod cli;
 mod feed;
 pub mod fleet;
 mod log;
+mod requests;
 mod server;
 mod sources;
 

@@ -13,6 +13,7 @@ use wire::{Facts, SourceName, TerminalName};
 use crate::{
     fleet::{Clock, Fleet, FleetLimits, TerminalRecord},
     log::{Changes, Log, LogSettings, StoreError},
+    requests::Requests,
 };
 
 /// A source that is served.
@@ -22,6 +23,8 @@ pub(crate) struct Source {
     pub name: SourceName,
     /// Its log.
     pub log: Log,
+    /// What is wanted of its capture.
+    pub requests: Requests,
     fleet: Mutex<Fleet>,
     /// Held from taking what is unsaved until it is written, so that a terminal which is forgotten
     /// meanwhile does not come back.
@@ -153,7 +156,8 @@ impl Sources {
         let (terminals, capture) = (log.catalog().terminals()?, log.catalog().capture()?);
         let fleet = Fleet::restored(self.limits, terminals, capture, self.clock.now());
         let (fleet, saving) = (Mutex::new(fleet), Mutex::default());
-        Ok(Some(Source { name: name.clone(), log, fleet, saving }))
+        let requests = Requests::default();
+        Ok(Some(Source { name: name.clone(), log, requests, fleet, saving }))
     }
 
     /// A source by name; none where there is none.

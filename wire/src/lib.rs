@@ -9,6 +9,7 @@
 //! record        record.rs       what a log payload holds: relations, transactions
 //! Slice         slice.rs        whole transactions of the range (after, through], channel by channel
 //! Object        object.rs       an immutable file: closed history, snapshot rows, part of a huge transaction
+//! Request       request.rs      what the relay needs of capture
 //! Manifest …    protocol.rs     the JSON and the headers of the HTTP interface
 //! ```
 //!
@@ -31,6 +32,7 @@ mod problem;
 mod protocol;
 mod record;
 mod relation;
+mod request;
 mod sequence;
 mod slice;
 mod snapshot;
@@ -63,9 +65,10 @@ pub use protocol::{
 };
 pub use record::{HugeTransaction, Record, RecordWriter, Records};
 pub use relation::{Relation, RelationColumn, RelationId, ReplicaIdentity, TypeName};
+pub use request::{Request, RequestAnswer, RequestList};
 pub use sequence::{Sequence, SequenceBond, SequenceType};
 pub use slice::{Slice, SliceBuilder, SliceError, split_slice};
-pub use snapshot::{Snapshot, SnapshotList, SnapshotObject, SnapshotTable};
+pub use snapshot::{Snapshot, SnapshotList, SnapshotMark, SnapshotObject, SnapshotTable};
 pub use transaction::{
     ChannelBytes, EncodedTransaction, Entry, EntryReader, TransactionDecoder, TransactionEncoder,
     TransactionHeader,

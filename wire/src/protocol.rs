@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ChannelHashes, ChannelMap, ChannelName, Commit, Hash, Lineage, Lsn, SourceName, TerminalName,
+    ChannelHashes, ChannelMap, ChannelName, Commit, Hash, Lineage, Lsn, SnapshotMark, SourceName,
+    TerminalName,
 };
 
 /// Content type of a row of slices.
@@ -80,6 +81,9 @@ pub struct SessionAnswer {
     pub known: Option<Commit>,
     /// The master as the log has known it.
     pub facts: Option<Facts>,
+    /// The newest snapshot, complete though the log may not have reached it.
+    #[serde(default)]
+    pub snapshot: Option<SnapshotMark>,
 }
 
 /// Answer to `POST /v1/{source}/log`.

@@ -22,6 +22,22 @@ pub struct Snapshot {
     pub created_at: String,
 }
 
+impl Snapshot {
+    /// Where and when it was taken.
+    pub fn mark(&self) -> SnapshotMark {
+        SnapshotMark { lsn: self.lsn, created_at: self.created_at.clone() }
+    }
+}
+
+/// Where and when a snapshot was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotMark {
+    /// Its position.
+    pub lsn: Lsn,
+    /// When it was taken (RFC 3339, UTC).
+    pub created_at: String,
+}
+
 /// A table of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotTable {

@@ -189,6 +189,7 @@ mod tests {
             channel_map: None,
             known: None,
             facts: Some(facts),
+            snapshot: None,
         }
     }
 

@@ -151,15 +151,16 @@ mod tests {
         Access { name: Some("t".to_owned()), role: Some(role), channels: channels.map(set) }
     }
 
-    const ALL: [Action; 12] = [
+    const ALL: [Action; 13] = [
         Action::OpenSession,
         Action::Append,
         Action::UploadObject,
         Action::PublishSnapshot,
         Action::ReportCapture,
         Action::TakeRequests,
-        Action::Pull,
+        Action::MakeRequest,
         Action::ReadSnapshot,
+        Action::Pull,
         Action::ReportTerminal,
         Action::ListSources,
         Action::ReadLag,
@@ -172,9 +173,9 @@ mod tests {
             let access = access(role, None);
             ALL.into_iter().filter(|action| access.allows(*action)).collect::<Vec<_>>()
         };
-        assert_eq!(allowed(Role::Capture), ALL[..6]);
-        assert_eq!(allowed(Role::Terminal), ALL[6..11]);
-        let ops = [5, 6, 7, 9, 10, 11].map(|at| ALL[at]);
+        assert_eq!(allowed(Role::Capture), ALL[..8]);
+        assert_eq!(allowed(Role::Terminal), ALL[7..12]);
+        let ops = [6, 7, 8, 10, 11, 12].map(|at| ALL[at]);
         assert_eq!(allowed(Role::Ops), ops);
         assert!(ALL.into_iter().all(|action| Access::open().require(action).is_ok()));
     }

@@ -46,6 +46,8 @@ pub enum Action {
     ReportCapture,
     /// `GET /v1/S/requests`.
     TakeRequests,
+    /// `POST /v1/S/requests`.
+    MakeRequest,
     /// `GET /v1/S/log`.
     Pull,
     /// `GET /v1/S/snapshot`.
@@ -68,12 +70,13 @@ impl Action {
             | Self::Append
             | Self::UploadObject
             | Self::PublishSnapshot
-            | Self::ReportCapture => &[Role::Capture],
-            Self::TakeRequests => &[Role::Capture, Role::Ops],
+            | Self::ReportCapture
+            | Self::TakeRequests => &[Role::Capture],
+            Self::MakeRequest => &[Role::Capture, Role::Ops],
+            // Capture has all of it, and waits here for what it was asked for.
+            Self::ReadSnapshot => &[Role::Capture, Role::Terminal, Role::Ops],
             Self::ReportTerminal => &[Role::Terminal],
-            Self::Pull | Self::ReadSnapshot | Self::ListSources | Self::ReadLag => {
-                &[Role::Terminal, Role::Ops]
-            }
+            Self::Pull | Self::ListSources | Self::ReadLag => &[Role::Terminal, Role::Ops],
             Self::ForgetTerminal => &[Role::Ops],
         }
     }
@@ -87,6 +90,7 @@ impl fmt::Display for Action {
             Self::UploadObject => "uploading objects",
             Self::PublishSnapshot => "publishing snapshots",
             Self::ReportCapture => "reporting as a capture",
+            Self::MakeRequest => "asking capture for something",
             Self::TakeRequests => "waiting for the relay's requests",
             Self::Pull => "reading the log",
             Self::ReadSnapshot => "reading snapshots",

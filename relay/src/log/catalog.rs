@@ -223,6 +223,11 @@ impl Changes {
         self.json(numbered(SNAPSHOT, snapshot.lsn), snapshot)
     }
 
+    /// Takes a snapshot off the list.
+    pub(crate) fn forget_snapshot(&mut self, lsn: Lsn) {
+        self.0.remove(numbered(SNAPSHOT, lsn));
+    }
+
     /// Sets a terminal's record.
     pub(crate) fn terminal<T: Serialize>(
         &mut self,

@@ -1,17 +1,28 @@
 //! Objects that nothing will ever refer to: parts of transactions whose session has ended, copies
-//! that were not completed, what a crash left of sealing.
+//! that were not completed, snapshots that were dropped, what a crash left of sealing.
 
 use super::{
     catalog::{Catalog, Changes, Upload, UploadKind},
-    closed::references,
+    closed,
     error::StoreError,
     objects::Objects,
+    snapshots,
     standing::Standing,
     tail::Tail,
 };
 
-/// Removes the objects of earlier sessions that nothing refers to; with `sealing_stopped` also
-/// those that the relay made itself. Returns how many.
+/// When orphans are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// The log is opened: nothing is being sealed.
+    Opening,
+    /// A session begins: what older ones left will not be finished.
+    Session,
+    /// A snapshot was completed: a capture makes one at a time, so no other is under way.
+    Snapshot,
+}
+
+/// Removes the objects that nothing refers to and that nobody will finish. Returns how many.
 ///
 /// The order matters: a sealer beside may turn references from the tail into references from
 /// ranges, so the tail is read first, then the notes.
@@ -20,19 +31,22 @@ pub(super) fn drop_orphans(
     tail: &dyn Tail,
     objects: &dyn Objects,
     standing: &Standing,
-    sealing_stopped: bool,
+    occasion: Occasion,
 ) -> Result<usize, StoreError> {
-    let closed = catalog.closed()?;
-    let used = match &closed {
-        Some(closed) => references(tail, closed.through)?,
+    let mut used = match catalog.closed()? {
+        Some(closed) => closed::references(tail, closed.through)?,
         None => Default::default(),
     };
-    let begun = closed.is_some();
+    let uploads = catalog.uploads()?;
+    if !uploads.is_empty() {
+        // An upload that was sent twice may be noted again behind its snapshot.
+        used.extend(snapshots::references(catalog)?);
+    }
     let mut removed = 0;
     let mut changes = Changes::new();
-    for name in catalog.uploads()? {
+    for name in uploads {
         let Some(upload) = catalog.upload(name)? else { continue };
-        if used.contains(&name) || !is_orphan(upload, standing.session, begun, sealing_stopped) {
+        if used.contains(&name) || !is_orphan(upload, standing.session, occasion) {
             continue;
         }
         objects.remove(name)?;
@@ -43,11 +57,10 @@ pub(super) fn drop_orphans(
     Ok(removed)
 }
 
-fn is_orphan(upload: Upload, session: u64, begun: bool, sealing_stopped: bool) -> bool {
+fn is_orphan(upload: Upload, session: u64, occasion: Occasion) -> bool {
     match upload.kind {
         UploadKind::Transaction => upload.session < session,
-        // A copy may go on in a later session once there is a log.
-        UploadKind::Snapshot => upload.session < session && !begun,
-        UploadKind::Log => sealing_stopped,
+        UploadKind::Snapshot => upload.session < session || occasion == Occasion::Snapshot,
+        UploadKind::Log => occasion == Occasion::Opening,
     }
 }

@@ -4,7 +4,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{
     catalog::Catalog, error::StoreError, objects::Objects, ring::Ring, settings::LogSettings,
-    standing::Standing, tail::Tail,
+    snapshots::Fetched, standing::Standing, tail::Tail,
 };
 
 /// What writer, sealer and readers of one log share.
@@ -18,6 +18,8 @@ pub(super) struct Shared {
     pub(super) standing: watch::Sender<Arc<Standing>>,
     /// KiB of slices in memory that answers under way may hold on to.
     pub(super) pins: Arc<Semaphore>,
+    /// Which snapshots are in use.
+    pub(super) fetched: Fetched,
     ring: RwLock<Ring>,
     seal_error: Mutex<Option<Arc<StoreError>>>,
 }
@@ -41,6 +43,7 @@ impl Shared {
             objects,
             standing: watch::Sender::new(Arc::new(standing)),
             pins: Arc::new(Semaphore::new(PINNED_KIB)),
+            fetched: Fetched::default(),
             seal_error: Mutex::default(),
         }
     }

@@ -8,6 +8,7 @@ use std::{
         mpsc::{Sender, channel},
     },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use tokio::sync::{oneshot, watch};
@@ -21,7 +22,7 @@ use super::{
     evidence::Evidence,
     head::{Head, HeadFile},
     objects::Objects,
-    orphans::drop_orphans,
+    orphans::{Occasion, drop_orphans},
     random::random_bytes,
     read::{Planned, Pull, ReadError, commit_after, plan, plan_in_memory},
     recover::recover,
@@ -190,6 +191,11 @@ impl Log {
         Ok(self.snapshot_positions()?.pop())
     }
 
+    /// Somebody fetches an object of the snapshot at `lsn`: it stays for a while.
+    pub(crate) fn snapshot_fetched(&self, lsn: Lsn) {
+        self.shared.fetched.note(lsn, Instant::now());
+    }
+
     /// The catalogue.
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.shared.catalog
@@ -242,7 +248,7 @@ fn never_begun(source: &SourceName, acknowledged: Head) -> Result<(), StoreError
 }
 
 fn sweep(catalog: &Catalog, tail: &dyn Tail, objects: &dyn Objects, standing: &Standing) {
-    match drop_orphans(catalog, tail, objects, standing, true) {
+    match drop_orphans(catalog, tail, objects, standing, Occasion::Opening) {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "dropped objects that nothing refers to"),
         Err(error) => tracing::warn!(%error, "objects that nothing refers to cannot be dropped"),

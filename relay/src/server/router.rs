@@ -16,7 +16,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/v1/{source}/objects/{name}", get(deliver::download))
         .route("/v1/{source}/snapshot", post(ingest::add_snapshot).get(deliver::snapshots))
         .route("/v1/{source}/report", post(ops::report))
-        .route("/v1/{source}/requests", get(ingest::requests))
+        .route("/v1/{source}/requests", get(ingest::requests).post(ingest::make_request))
         .route("/v1/{source}/lag", get(ops::lag))
         .route("/v1/{source}/terminals/{name}", delete(ops::forget))
         .route("/v1/sources", get(ops::sources))

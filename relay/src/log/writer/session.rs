@@ -1,12 +1,13 @@
-use wire::{Facts, Lineage, Lsn, SessionAnswer, SessionRequest, Snapshot};
+use wire::{Facts, Lineage, Lsn, SessionAnswer, SessionRequest, Snapshot, SnapshotMark};
 
 use super::thread::Writer;
 use crate::log::{
     catalog::{Changes, ClosedState, SourceRecord},
     error::StoreError,
-    orphans::drop_orphans,
+    orphans::{Occasion, drop_orphans},
     random::random_bytes,
     refusal::Refusal,
+    snapshots::drop_surplus,
 };
 
 fn same_master(a: &Facts, b: &Facts) -> bool {
@@ -37,7 +38,11 @@ impl Writer {
         self.save(record)?;
         self.publish(Vec::new());
         self.refuse_older_appends();
-        self.sweep();
+        self.sweep(Occasion::Session);
+        let snapshot = self.newest_snapshot().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the newest snapshot cannot be read");
+            None
+        });
         let standing = &self.standing;
         Ok(SessionAnswer {
             session: standing.session,
@@ -48,7 +53,15 @@ impl Writer {
             channel_map: standing.channel_map.clone(),
             known: standing.known,
             facts: Some(standing.facts.clone()),
+            snapshot,
         })
+    }
+
+    fn newest_snapshot(&self) -> Result<Option<SnapshotMark>, StoreError> {
+        let catalog = &self.shared.catalog;
+        let newest = catalog.snapshot_positions()?.pop();
+        let newest = newest.map(|lsn| catalog.snapshot(lsn)).transpose()?.flatten();
+        Ok(newest.map(|snapshot| snapshot.mark()))
     }
 
     fn save(&mut self, record: SourceRecord) -> Result<(), Refusal> {
@@ -71,16 +84,21 @@ impl Writer {
         }
     }
 
-    fn sweep(&self) {
+    fn sweep(&self, occasion: Occasion) {
         let shared = &self.shared;
-        let result =
-            drop_orphans(&shared.catalog, &*shared.tail, &*shared.objects, &self.standing, false);
+        let result = drop_orphans(
+            &shared.catalog,
+            &*shared.tail,
+            &*shared.objects,
+            &self.standing,
+            occasion,
+        );
         match result {
             Ok(0) => {}
             Ok(removed) => {
                 tracing::info!(removed, "dropped objects that no capture will finish");
             }
-            // They only take room; the next session tries again.
+            // They only take room; the next session or snapshot tries again.
             Err(error) => tracing::warn!(%error, "objects of earlier sessions cannot be dropped"),
         }
     }
@@ -102,12 +120,24 @@ impl Writer {
         self.check_snapshot(snapshot)?;
         let mut changes = Changes::new();
         changes.snapshot(snapshot)?;
-        if self.standing.head.is_some() {
-            return self.shared.catalog.write(changes).map_err(|error| self.fail(error));
+        if let Some(head) = self.standing.head {
+            self.shared.catalog.write(changes).map_err(|error| self.fail(error))?;
+            self.drop_older_snapshots(head);
+            return Ok(());
         }
         self.begin_log(snapshot, changes).map_err(|error| self.fail(error))?;
         self.publish(Vec::new());
         Ok(())
+    }
+
+    fn drop_older_snapshots(&self, head: Lsn) {
+        match drop_surplus(&self.shared.catalog, head, &self.shared.fetched) {
+            Ok(0) => {}
+            Ok(dropped) => tracing::info!(dropped, "older snapshots are no longer offered"),
+            // They only take room; the next snapshot tries again.
+            Err(error) => tracing::warn!(%error, "older snapshots cannot be dropped"),
+        }
+        self.sweep(Occasion::Snapshot);
     }
 
     fn check_snapshot(&self, snapshot: &Snapshot) -> Result<(), Refusal> {

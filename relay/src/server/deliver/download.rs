@@ -32,6 +32,8 @@ const PIECE: u64 = 32 << 10;
 pub(in crate::server) struct Signed {
     exp: Option<u64>,
     sig: Option<String>,
+    /// The snapshot that it belongs to; not signed, as it decides nothing but how long that stays.
+    snapshot: Option<String>,
 }
 
 /// `GET /v1/{source}/objects/{name}`.
@@ -54,6 +56,9 @@ pub(in crate::server) async fn download(
             ProblemKind::Forbidden,
             "the address is not signed by this relay, or has expired: pull again to get a new one",
         ));
+    }
+    if let Some(lsn) = signed.snapshot.as_deref().and_then(|text| text.parse().ok()) {
+        source.log.snapshot_fetched(lsn);
     }
     let (checking, of) = (app.clone(), source.clone());
     let len = blocking(move || checking.verified.len(&**of.log.objects(), name)).await??;

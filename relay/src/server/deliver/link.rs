@@ -1,4 +1,4 @@
-use wire::{Hash, SourceName};
+use wire::{Hash, Lsn, SourceName};
 
 use crate::{access::UrlSigner, log::Standing};
 
@@ -24,5 +24,11 @@ impl Links {
     pub(super) fn to(&self, name: Hash) -> String {
         let query = self.signer.sign(&self.source, name, self.now_unix);
         format!("/v1/{}/objects/{name}?{query}", self.source)
+    }
+
+    /// The address of an object of the snapshot at `lsn`, which it names so that whoever fetches it is seen
+    /// to use that snapshot.
+    pub(super) fn to_snapshot(&self, name: Hash, lsn: Lsn) -> String {
+        format!("{}&snapshot={lsn}", self.to(name))
     }
 }

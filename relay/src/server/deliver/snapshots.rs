@@ -13,7 +13,7 @@ use wire::{ChannelName, Sequence, Snapshot, SnapshotList, headers};
 use super::link::Links;
 use crate::{
     access::Action,
-    log::{Channels, StoreError},
+    log::{Channels, MOST_SNAPSHOTS, StoreError},
     server::{
         access::channels,
         app::{App, blocking, unix_seconds},
@@ -22,9 +22,6 @@ use crate::{
     },
     sources::Source,
 };
-
-/// A terminal takes the newest; an older one serves where that is not complete for its channels.
-const MOST: usize = 4;
 
 /// The query for snapshots.
 #[derive(Debug, Deserialize)]
@@ -57,7 +54,7 @@ pub(in crate::server) async fn snapshots(
 fn list(source: &Source, channels: &Channels, now_unix: u64) -> Result<SnapshotList, StoreError> {
     let links = Links::new(&source.log.standing(), now_unix);
     let mut snapshots = Vec::new();
-    for lsn in source.log.snapshot_positions()?.into_iter().rev().take(MOST) {
+    for lsn in source.log.snapshot_positions()?.into_iter().rev().take(MOST_SNAPSHOTS) {
         if let Some(snapshot) = source.log.catalog().snapshot(lsn)? {
             snapshots.push(for_reader(snapshot, channels, &links));
         }
@@ -78,8 +75,9 @@ fn for_reader(mut snapshot: Snapshot, channels: &Channels, links: &Links) -> Sna
     definitions.sequences.retain(|Sequence { column: (schema, name, _), .. }| {
         tables.iter().any(|table| table.schema == *schema && table.name == *name)
     });
+    let lsn = snapshot.lsn;
     for object in snapshot.tables.iter_mut().flat_map(|table| &mut table.objects) {
-        object.url = Some(links.to(object.name));
+        object.url = Some(links.to_snapshot(object.name, lsn));
     }
     snapshot
 }

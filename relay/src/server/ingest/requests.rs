@@ -1,18 +1,32 @@
 use std::sync::Arc;
 
-use axum::{extract::State, http::HeaderMap};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
 use hyper::StatusCode;
 use serde::Deserialize;
+use tokio::time::Instant;
+use wire::{ProblemKind, Request, RequestAnswer, RequestList};
 
 use crate::{
     access::Action,
+    log::Refusal,
     server::{
-        app::App,
+        app::{App, blocking},
+        body::{claimed_len, read_whole},
+        ops::lag_of,
         params::{Asked, Names},
         problem::Refused,
-        wait::bounded,
+        wait::{Woken, bounded, wait_for_change},
     },
 };
+
+/// A request is small.
+const LIMIT: u64 = 4 << 10;
 
 /// The query of a poll for requests.
 #[derive(Debug, Deserialize)]
@@ -21,19 +35,55 @@ pub(in crate::server) struct RequestsQuery {
     wait: Option<f64>,
 }
 
-/// `GET /v1/{source}/requests`: this relay asks nothing of capture yet, so the poll runs out.
+/// `GET /v1/{source}/requests`.
 pub(in crate::server) async fn requests(
     State(app): State<Arc<App>>,
     Names(source): Names<String>,
     Asked(query): Asked<RequestsQuery>,
     headers: HeaderMap,
-) -> Result<StatusCode, Refused> {
+) -> Result<Response, Refused> {
     app.grant(&headers, Action::TakeRequests)?;
     let source = app.source(&source)?;
     source.fleet().capture_contact(app.clock.now());
-    tokio::select! {
-        () = tokio::time::sleep(bounded(query.wait)) => {}
-        () = app.stopping.cancelled() => {}
+    let deadline = Instant::now() + bounded(query.wait);
+    let mut changes = source.requests.watch();
+    loop {
+        let requests = source.requests.wanted();
+        if !requests.is_empty() {
+            return Ok(Json(RequestList { requests }).into_response());
+        }
+        if wait_for_change(&mut changes, deadline, &app.stopping).await == Woken::Over {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
     }
-    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /v1/{source}/requests`.
+pub(in crate::server) async fn make_request(
+    State(app): State<Arc<App>>,
+    Names(source): Names<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<RequestAnswer>), Refused> {
+    app.grant(&headers, Action::MakeRequest)?;
+    let source = app.source(&source)?;
+    let (json, _permit) = read_whole(&app, claimed_len(&headers), body, LIMIT).await?;
+    let request: Request = serde_json::from_slice(&json)
+        .map_err(|error| Refused::bad_request(format!("the request: {error}")))?;
+    let standing = source.log.standing();
+    if let Some(damage) = &standing.damage {
+        return Err(Refusal::Damaged(damage.clone()).into());
+    }
+    let head = standing.head.ok_or_else(|| {
+        let detail = "the first copy of this source is not complete: its snapshot is on its way";
+        Refused::new(ProblemKind::Unavailable, detail)
+    })?;
+    let (reading, now) = (source.clone(), app.clock.now());
+    let (newest, capture) =
+        blocking(move || (reading.log.newest_snapshot(), lag_of(&reading, now).capture.state))
+            .await?;
+    let Request::Snapshot = request;
+    source.requests.want_snapshot(head);
+    tracing::info!(source = %source.name, %head, "a snapshot is wanted");
+    Ok((StatusCode::ACCEPTED, Json(RequestAnswer { head, newest: newest?, capture })))
 }

@@ -53,5 +53,6 @@ fn nothing() -> SessionAnswer {
         channel_map: None,
         known: None,
         facts: None,
+        snapshot: None,
     }
 }

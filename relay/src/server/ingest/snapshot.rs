@@ -33,6 +33,7 @@ pub(in crate::server) async fn add_snapshot(
         .map_err(|error| Refused::bad_request(format!("the snapshot: {error}")))?;
     let (lsn, tables) = (snapshot.lsn, snapshot.tables.len());
     source.log.add_snapshot(session, snapshot).await?;
+    source.requests.snapshot_came(lsn);
     source.fleet().capture_contact(app.clock.now());
     tracing::info!(source = %source.name, %lsn, tables, "snapshot complete");
     Ok(StatusCode::OK)

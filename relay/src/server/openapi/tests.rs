@@ -6,8 +6,9 @@ use utoipa::openapi::HttpMethod;
 use wire::{
     AppendAnswer, CaptureReport, CaptureState, ChannelMap, ChannelRule, Commit, Hash, Lineage, Lsn,
     Manifest, ManifestChannel, ManifestObject, ManifestRange, Problem, ProblemKind, Report,
-    SessionAnswer, SessionRequest, SnapshotList, SnapshotObject, SnapshotTable, SourceList,
-    TerminalName, TerminalReport, TerminalState, UploadAnswer,
+    Request, RequestAnswer, RequestList, SessionAnswer, SessionRequest, SnapshotList,
+    SnapshotObject, SnapshotTable, SourceList, TerminalName, TerminalReport, TerminalState,
+    UploadAnswer,
 };
 
 use super::{
@@ -171,7 +172,9 @@ fn examples() -> Vec<(&'static str, Value)> {
         channel_map: Some(map),
         known: Some(commit()),
         facts: None,
+        snapshot: Some(snapshot.mark()),
     };
+    let noted = RequestAnswer { head: Lsn::new(1), newest: None, capture: CaptureState::Streaming };
     let terminal = Report::Terminal(TerminalReport {
         terminal: TerminalName::new("t").unwrap(),
         lineage: Some(lineage),
@@ -203,6 +206,9 @@ fn examples() -> Vec<(&'static str, Value)> {
         ("Manifest", value(&Manifest { source: source(), lineage, ranges: vec![range] })),
         ("Report", value(&terminal)),
         ("Report", value(&capture)),
+        ("Request", value(&Request::Snapshot)),
+        ("RequestAnswer", value(&noted)),
+        ("RequestList", value(&RequestList { requests: vec![Request::Snapshot] })),
         ("SourceList", value(&SourceList { sources: vec![source()] })),
         ("Problem", value(&problem)),
     ]

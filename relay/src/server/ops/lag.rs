@@ -27,7 +27,7 @@ pub(in crate::server) async fn lag(
 }
 
 /// The source's lag. Blocks.
-pub(super) fn lag_of(source: &Source, now: Moment) -> Lag {
+pub(in crate::server) fn lag_of(source: &Source, now: Moment) -> Lag {
     let standing = source.log.standing();
     let facts = LogFacts {
         source: source.name.clone(),

@@ -8,4 +8,6 @@ mod objects;
 mod pulls;
 pub(super) mod relay;
 mod reports;
+mod requests;
+mod snapshots;
 mod tokens;
