@@ -4,7 +4,7 @@
 //! cli         flags, environment, configuration file; exit codes
 //! run         one short loop drives it all, and begins again where a connection broke
 //! begin       what the master must have; publication, slot, the rules of going on
-//! copy        the first copy: definitions and rows as of the slot's position
+//! copy        copies: definitions and rows as of a slot's position
 //! append      the relay's HTTP interface, and the pipeline of uploads and appends
 //! ledger      what the slot may be told (pure)
 //! assemble    messages become transactions, transactions become slices (pure)

@@ -125,6 +125,8 @@ pub struct Settings {
     pub start_within: Duration,
     /// How long making the slot may wait for transactions that are open. Default 10 min.
     pub slot_within: Duration,
+    /// How old the newest snapshot may grow before another is taken. Default: as old as it gets.
+    pub snapshot_every: Option<Duration>,
 }
 
 /// Slot and publication are named after the source: `tailwater_` and the name, in characters that

@@ -31,4 +31,5 @@ mod safety;
 mod sequences;
 mod setup;
 mod slot_health;
+mod snapshots;
 mod tree;

@@ -1,7 +1,7 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use reqwest::{Body, Client, RequestBuilder, Response, Url, header};
+use reqwest::{Body, Client, Method, RequestBuilder, Response, Url, header};
 use serde::de::DeserializeOwned;
 use wire::{
     AppendAnswer, CaptureReport, Problem, Report, SLICES_TYPE, SessionAnswer, SessionRequest,
@@ -153,11 +153,19 @@ impl Relay {
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
-    fn post(&self, what: &str) -> RequestBuilder {
+    pub(super) fn post(&self, what: &str) -> RequestBuilder {
+        self.request(Method::POST, what)
+    }
+
+    pub(super) fn get(&self, what: &str) -> RequestBuilder {
+        self.request(Method::GET, what)
+    }
+
+    fn request(&self, method: Method, what: &str) -> RequestBuilder {
         let mut url = self.address.0.clone();
         // Source names are plain, see `wire::SourceName`.
         url.set_path(&format!("{}v1/{}/{what}", url.path(), self.source));
-        let request = self.http.post(url);
+        let request = self.http.request(method, url);
         match &self.token {
             Some(Token(token)) => request.bearer_auth(token),
             None => request,
@@ -172,12 +180,20 @@ impl Relay {
             .body(Body::from(body))
     }
 
-    async fn answer<T: DeserializeOwned>(
+    pub(super) async fn answer<T: DeserializeOwned>(
         &self,
         doing: &'static str,
         request: RequestBuilder,
     ) -> Result<T, RelayError> {
         let answer = self.send(doing, request).await?;
+        self.read(doing, answer).await
+    }
+
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        doing: &'static str,
+        answer: Response,
+    ) -> Result<T, RelayError> {
         let bytes = self.body(answer).await?;
         serde_json::from_slice(&bytes).map_err(|source| {
             let url = self.address.to_string();
@@ -196,7 +212,7 @@ impl Relay {
         Ok(body)
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         doing: &'static str,
         request: RequestBuilder,

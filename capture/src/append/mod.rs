@@ -1,5 +1,6 @@
 //! The way to the relay: its HTTP interface as capture uses it, and the pipeline of uploads and appends.
 
+mod asking;
 mod client;
 mod cutting;
 mod error;

@@ -10,6 +10,7 @@ use super::{
     history::{Brief, History, Proof, Treatment},
     huge::{PartMaker, Parts},
     mapping::{Mapping, map_of},
+    marks::{ChannelState, Forgotten, Marks},
     open::Open,
     outline::{AssemblerSettings, Output, StartingPoint},
     relations::Relations,
@@ -41,6 +42,7 @@ pub struct Assembler {
     pushed: Lsn,
     /// Up to where there is known to be nothing more.
     idle: Lsn,
+    marks: Marks,
     out: VecDeque<Output>,
 }
 
@@ -72,6 +74,7 @@ impl Assembler {
             position: Lsn::ZERO,
             pushed: head,
             idle: head,
+            marks: Marks::default(),
             out: VecDeque::new(),
         }
     }
@@ -85,6 +88,7 @@ impl Assembler {
                     return Err(AssembleError::Order { what: "BEGIN inside a transaction", lsn });
                 }
                 let treatment = self.history.begin(lsn, begin.xid)?;
+                self.reach(lsn);
                 self.open = Some(Open::new(lsn, begin.xid, begin.commit_time_us, treatment));
                 Ok(())
             }
@@ -108,6 +112,7 @@ impl Assembler {
         self.history.passed(end)?;
         if self.open.is_none() {
             self.idle = self.idle.max(end);
+            self.reach(end);
         }
         Ok(())
     }
@@ -136,6 +141,40 @@ impl Assembler {
     /// Whether the log is known to be the master's.
     pub fn proof(&self) -> Proof {
         self.history.proof()
+    }
+
+    /// Notes from here on how the channels stand at each commit, until a position is sought.
+    pub fn note_marks(&mut self) {
+        self.marks = Marks::noting(self.channel_state(), self.pushed);
+    }
+
+    /// How the channels stand at `lsn` is wanted; nothing at or before it was there yet when noting began.
+    pub fn seek(&mut self, lsn: Lsn) {
+        let open = self.open.as_ref().map_or(Lsn::ZERO, |open| open.start);
+        self.marks.seek(lsn, self.idle.max(self.position).max(open));
+    }
+
+    /// How they stood there, once the stream has passed it; told once.
+    pub fn sought(&mut self) -> Option<Result<ChannelState, Forgotten>> {
+        self.marks.take()
+    }
+
+    /// Nobody wants to know any more.
+    pub fn forget_marks(&mut self) {
+        self.marks = Marks::default();
+    }
+
+    fn channel_state(&self) -> ChannelState {
+        ChannelState { hashes: self.builder.hashes().clone(), map: self.mapping.map().clone() }
+    }
+
+    /// Nothing more comes that ends at or before `lsn`.
+    fn reach(&mut self, lsn: Lsn) {
+        let Self { marks, builder, mapping, .. } = self;
+        marks.reach(lsn, || ChannelState {
+            hashes: builder.hashes().clone(),
+            map: mapping.map().clone(),
+        });
     }
 
     /// Ends the slice under construction, if there is anything in it.
@@ -228,6 +267,7 @@ impl Assembler {
         if !empty {
             self.anchor = anchor;
         }
+        self.reach(end);
         Ok(())
     }
 
@@ -260,7 +300,10 @@ impl Assembler {
         }
         let mut encoded = encoder.finish();
         encoded.header.commit_time_us = time_us;
-        self.push(start, end, &encoded, &parts, None)
+        self.reach(Lsn::new(end.get() - 1));
+        self.push(start, end, &encoded, &parts, None)?;
+        self.reach(end);
+        Ok(())
     }
 
     /// Positions of what comes only go forward.
@@ -291,7 +334,14 @@ impl Assembler {
             self.mapping.switch(map);
             self.relations.remap(&self.mapping);
         }
-        if let Some(map) = self.mapping.take_note() {
+        let note = self.mapping.take_note();
+        if self.marks.is_noting() {
+            let hash = |channel| self.builder.hashes().get(self.maker.lineage, channel);
+            let touched = transaction.channels.iter().map(|run| &run.channel);
+            let hashes = touched.map(|channel| (channel.clone(), hash(channel))).collect();
+            self.marks.commit(end, hashes, note.as_ref().map(|_| self.mapping.map().clone()));
+        }
+        if let Some(map) = note {
             self.builder.channel_map(map);
         }
         self.pushed = end;

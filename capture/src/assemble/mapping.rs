@@ -19,6 +19,11 @@ impl Mapping {
         self.map.channel(oid, schema, table)
     }
 
+    /// The map in force.
+    pub(super) fn map(&self) -> &ChannelMap {
+        &self.map
+    }
+
     /// Binds a table that is not bound yet.
     pub(super) fn bind(&mut self, oid: u32, channel: &ChannelName) {
         self.map.tables.entry(oid).or_insert_with(|| {

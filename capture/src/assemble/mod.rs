@@ -9,6 +9,9 @@ mod huge;
 #[cfg(test)]
 mod keepalives;
 mod mapping;
+#[cfg(test)]
+mod marking;
+mod marks;
 mod open;
 #[cfg(test)]
 mod order;
@@ -27,5 +30,6 @@ pub use self::{
     error::AssembleError,
     history::{HistoryError, Proof},
     huge::PartUpload,
+    marks::{ChannelState, Forgotten},
     outline::{AssemblerSettings, Output, StartingPoint},
 };

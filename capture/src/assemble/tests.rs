@@ -96,7 +96,7 @@ fn by_pieces(wal: &Wal, map: ChannelMap, drain_above: usize, fate: &mut impl FnM
     }
 }
 
-fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+pub(super) fn pieces() -> impl Strategy<Value = Vec<Piece>> {
     let table = 1_u32..4;
     let text = prop_oneof![4 => "[a-z]{0,8}", 1 => "[a-z]{200,400}"];
     let op = prop_oneof![
@@ -121,7 +121,7 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
     })
 }
 
-fn two_channels() -> ChannelMap {
+pub(super) fn two_channels() -> ChannelMap {
     let channel = ChannelName::new("second").unwrap();
     ChannelMap {
         rules: vec![ChannelRule { channel, tables: vec!["public.t2".into()] }],

@@ -28,6 +28,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Captures until it is told to stop (SIGTERM, SIGINT).
     Run(Box<RunArgs>),
+    /// Asks the running capture, through the relay, for a new snapshot.
+    Snapshot(SnapshotArgs),
     /// Drops the replication slot and the publication that capture made.
     Remove(RemoveArgs),
 }
@@ -130,9 +132,32 @@ pub(super) struct RunArgs {
     /// How long master and relay may be out of reach at the start. Default: 30s.
     #[arg(long, value_name = "TIME", env = "TAILWATER_START_WITHIN")]
     pub(super) start_within: Option<String>,
-    /// How long making the slot may wait for transactions that are open. Default: 10m.
+    /// How long making a slot may wait for transactions that are open. Default: 10m.
     #[arg(long, value_name = "TIME", env = "TAILWATER_SLOT_WITHIN")]
     pub(super) slot_within: Option<String>,
+    /// Take a snapshot, from which new terminals start, whenever the newest one is so old. Default: never.
+    #[arg(long, value_name = "TIME", env = "TAILWATER_SNAPSHOT_EVERY")]
+    pub(super) snapshot_every: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SnapshotArgs {
+    /// The relay, or several in the order they are tried: http://HOST:PORT.
+    #[arg(long, value_name = "URL,…", value_delimiter = ',', env = "TAILWATER_RELAY")]
+    pub(super) relay: Option<Vec<String>>,
+    /// The source's name at the relay.
+    #[arg(long, env = "TAILWATER_NAME")]
+    pub(super) name: Option<String>,
+    /// A file with the token for the relay, of the role capture or ops. Or put the token into TAILWATER_TOKEN.
+    #[arg(long, value_name = "FILE", env = "TAILWATER_TOKEN_FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Wait until terminals can start from the new snapshot, at most so long. Default: do not wait; without a
+    /// TIME: 1h.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1h")]
+    pub(super) wait: Option<String>,
+    /// The TOML file of `run`.
+    #[arg(long, value_name = "FILE", env = "TAILWATER_CONFIG")]
+    pub(super) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

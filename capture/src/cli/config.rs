@@ -23,6 +23,7 @@ pub(super) struct Config {
     pub(super) heartbeat_every: Option<String>,
     pub(super) start_within: Option<String>,
     pub(super) slot_within: Option<String>,
+    pub(super) snapshot_every: Option<String>,
     #[serde(default)]
     pub(super) channels: BTreeMap<ChannelName, Channel>,
 }

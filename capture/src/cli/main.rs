@@ -9,7 +9,7 @@ use super::{
     args::{Cli, Command, LogFormat},
     check,
     failure::Failure,
-    remove, settings,
+    remove, settings, snapshot,
 };
 use crate::run;
 
@@ -51,6 +51,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check(args) => check::run(args).await,
         Command::Remove(args) => remove::run(args).await,
+        Command::Snapshot(args) => snapshot::run(args).await,
         Command::Run(args) => {
             let settings = settings::settings(*args)?;
             Ok(run::run(settings, stop_signal()?).await?)

@@ -8,5 +8,6 @@ mod failure;
 mod main;
 mod remove;
 mod settings;
+mod snapshot;
 
 pub use self::main::run_cli;

@@ -19,6 +19,7 @@ use crate::{
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
 const START_WITHIN: Duration = Duration::from_secs(30);
 const SLOT_WITHIN: Duration = Duration::from_secs(600);
+const SHORTEST_BETWEEN_SNAPSHOTS: Duration = Duration::from_secs(1);
 
 /// The longest name PostgreSQL keeps.
 const LONGEST_NAME: usize = 63;
@@ -28,7 +29,7 @@ fn wrong(error: impl std::fmt::Display) -> Failure {
 }
 
 /// The flag (or its variable), else the file's key. What is set to nothing counts as not set.
-fn given(flag: Option<String>, key: Option<String>) -> Option<String> {
+pub(super) fn given(flag: Option<String>, key: Option<String>) -> Option<String> {
     flag.filter(|text| !text.is_empty()).or(key.filter(|text| !text.is_empty()))
 }
 
@@ -85,21 +86,9 @@ fn patterns(flag: Option<Vec<String>>, key: Option<OneOrMore>) -> Vec<String> {
 pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
     let mut config = Config::read(args.master.config.as_deref())?;
     let Common { source, name, slot, publication } = common(args.master, &mut config)?;
-    let name = name
-        .ok_or_else(|| Failure::usage("the source has no name: give --name, e.g. --name orders"))?;
+    let name = name.ok_or_else(nameless)?;
     let selection = selection(args.tables, &mut config)?;
-    let relays = args.relay.filter(|urls| urls.iter().any(|url| !url.is_empty()));
-    let relays = relays.or_else(|| config.relay.take().map(|relay| relay.list()));
-    let relays: Vec<RelayAddress> = relays
-        .unwrap_or_default()
-        .iter()
-        .filter(|url| !url.is_empty())
-        .map(|url| RelayAddress::parse(url))
-        .collect::<Result<_, _>>()
-        .map_err(wrong)?;
-    if relays.is_empty() {
-        return Err(Failure::usage("no relay is named: give --relay http://HOST:PORT"));
-    }
+    let relays = relays(args.relay, &mut config)?;
     let time = |flag: Option<String>, key: Option<String>, default: Duration| {
         let text = given(flag, key);
         text.map_or(Ok(default), |text| duration::parse(&text).map_err(Failure::usage))
@@ -115,11 +104,7 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
         source,
         name,
         relays,
-        token: token(
-            args.token_file
-                .filter(|file| !file.as_os_str().is_empty())
-                .or_else(|| config.token_file.take()),
-        )?,
+        token: token(args.token_file, &mut config)?,
         selection,
         failover: args.failover.failover || config.failover,
         heartbeat_every: time(
@@ -129,11 +114,46 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
         )?,
         start_within: time(args.start_within, config.start_within.take(), START_WITHIN)?,
         slot_within: time(args.slot_within, config.slot_within.take(), SLOT_WITHIN)?,
+        snapshot_every: snapshot_every(given(args.snapshot_every, config.snapshot_every.take()))?,
         channels: rules(config)?,
     })
 }
 
-fn token(file: Option<std::path::PathBuf>) -> Result<Option<Token>, Failure> {
+pub(super) fn nameless() -> Failure {
+    Failure::usage("the source has no name: give --name, e.g. --name orders")
+}
+
+pub(super) fn relays(
+    flag: Option<Vec<String>>,
+    config: &mut Config,
+) -> Result<Vec<RelayAddress>, Failure> {
+    let urls = flag.filter(|urls| urls.iter().any(|url| !url.is_empty()));
+    let urls = urls.or_else(|| config.relay.take().map(OneOrMore::list)).unwrap_or_default();
+    let urls = urls.iter().filter(|url| !url.is_empty());
+    let relays: Vec<_> =
+        urls.map(|url| RelayAddress::parse(url)).collect::<Result<_, _>>().map_err(wrong)?;
+    if relays.is_empty() {
+        return Err(Failure::usage("no relay is named: give --relay http://HOST:PORT"));
+    }
+    Ok(relays)
+}
+
+fn snapshot_every(text: Option<String>) -> Result<Option<Duration>, Failure> {
+    let every = text.map(|text| duration::parse(&text).map_err(Failure::usage)).transpose()?;
+    if every.is_some_and(|every| every < SHORTEST_BETWEEN_SNAPSHOTS) {
+        return Err(Failure::usage(
+            "--snapshot-every must be 1s or longer: each snapshot copies all tables",
+        ));
+    }
+    Ok(every)
+}
+
+pub(super) fn token(
+    flag: Option<std::path::PathBuf>,
+    config: &mut Config,
+) -> Result<Option<Token>, Failure> {
+    let flag = flag.filter(|file| !file.as_os_str().is_empty());
+    let file = flag.or_else(|| config.token_file.take());
     if let Some(token) = std::env::var("TAILWATER_TOKEN").ok().and_then(|token| Token::new(&token))
     {
         return Ok(Some(token));

@@ -1,6 +1,6 @@
 use crate::{append::RelayError, source::SqlError};
 
-/// Why the first copy stopped. Nothing of it is kept: the next start begins it anew.
+/// Why a copy stopped. Nothing of it is kept.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// A statement failed, or the connection broke.
@@ -28,6 +28,6 @@ fn advice(error: &SqlError) -> &'static str {
         Some(Refusal::NoRights) => {
             "Give the role SELECT on it; if it has row level security, BYPASSRLS (`tailwater-capture check` prints the SQL)"
         }
-        _ => "The first copy begins anew at the next start",
+        _ => "Nothing of the copy is kept: it begins anew",
     }
 }

@@ -11,8 +11,8 @@ const LOCK_CLASS: i32 = 0x7477_6372;
 const LOCKED_WITHIN: Duration = Duration::from_secs(600);
 const RETRY_EVERY: Duration = Duration::from_secs(2);
 
-/// A connection that keeps others from copying the same source, and the tables from being altered
-/// while they are copied. Both end with it.
+/// A connection that keeps others from making the same source's first copy, and the tables from being
+/// altered while they are copied. Both end with it.
 pub struct Hold {
     sql: SqlSession,
 }
@@ -37,6 +37,11 @@ impl Hold {
             }
             tokio::time::sleep(RETRY_EVERY).await;
         }
+    }
+
+    /// A connection that keeps nobody from copying.
+    pub async fn free(source: &Source) -> Result<Self, SqlError> {
+        Ok(Self { sql: source.connect_sql().await? })
     }
 
     /// Locks the tables against ALTER, TRUNCATE and DROP, not against reading and writing.

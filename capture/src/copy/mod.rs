@@ -1,4 +1,4 @@
-//! The first copy: the tables' definitions and all their rows, as of the slot's position.
+//! A copy: the tables' definitions and all their rows, as of a slot's position.
 
 mod definitions;
 mod error;
@@ -16,5 +16,5 @@ pub use self::{
     hold::Hold,
     packer::{Packed, RowPacker},
     sequences::sequences,
-    snapshot::{CopyPlan, gather, post},
+    snapshot::{CopyChannels, CopyPlan, gather, post},
 };

@@ -6,10 +6,11 @@ use std::{
 const LINE_EVERY: Duration = Duration::from_secs(5);
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 
-/// Shows on standard error how far the first copy is: one line that is redrawn on a terminal, a
+/// Shows on standard error how far a copy is: one line that is redrawn on a terminal, a
 /// plain line now and then elsewhere.
 #[derive(Debug)]
 pub(super) struct Progress {
+    what: &'static str,
     tables: usize,
     rows_guess: u64,
     began: Instant,
@@ -22,11 +23,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(tables: usize, rows_guess: u64) -> Self {
+    pub(super) fn new(what: &'static str, tables: usize, rows_guess: u64) -> Self {
         let redraws = std::io::stderr().is_terminal();
         let (began, name) = (Instant::now(), String::new());
         let (table, rows, bytes) = (0, 0, 0);
-        Self { tables, rows_guess, began, shown: None, redraws, table, name, rows, bytes }
+        Self { what, tables, rows_guess, began, shown: None, redraws, table, name, rows, bytes }
     }
 
     pub(super) fn table(&mut self, name: &str) {
@@ -61,7 +62,7 @@ impl Progress {
         if self.redraws && self.shown.is_some() {
             let _ = writeln!(std::io::stderr(), "\r\x1b[K");
         }
-        tracing::info!("first copy: {}", self.summary());
+        tracing::info!("{}: {}", self.what, self.summary());
     }
 
     fn line(&self) -> String {
@@ -69,9 +70,9 @@ impl Progress {
             0 => String::new(),
             guess => format!(" ({}% of about {guess})", (self.rows * 100 / guess).min(99)),
         };
-        let Self { table, tables, name, .. } = self;
+        let Self { what, table, tables, name, .. } = self;
         format!(
-            "first copy: table {table} of {tables} ({name}), {} rows{percent}, {}",
+            "{what}: table {table} of {tables} ({name}), {} rows{percent}, {}",
             self.rows,
             self.rate()
         )

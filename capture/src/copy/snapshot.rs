@@ -14,7 +14,7 @@ use crate::{
     begin::{PublishedTable, published},
     channels::{NamedTable, first_map},
     explain,
-    source::{Source, answer, answer_within},
+    source::{Source, SqlSession, answer, answer_within},
 };
 
 /// What to copy, and as what.
@@ -23,7 +23,8 @@ pub struct CopyPlan<'a> {
     pub source: &'a Source,
     pub name: &'a SourceName,
     pub publication: &'a str,
-    pub rules: &'a [ChannelRule],
+    /// What progress calls it.
+    pub what: &'static str,
     pub lineage: Lineage,
     pub session: u64,
     /// The slot's consistent point.
@@ -32,16 +33,38 @@ pub struct CopyPlan<'a> {
     pub snapshot: &'a str,
 }
 
+/// Which table is in which channel, and how these stand.
+#[derive(Debug, Clone)]
+pub enum CopyChannels {
+    /// The log begins: these rules make its map.
+    Rules(Vec<ChannelRule>),
+    /// As the log has them at the copy's position.
+    InForce { hashes: ChannelHashes, map: ChannelMap },
+}
+
 /// How long reading the tables' definitions may take: there may be many.
 const DEFINED_WITHIN: Duration = Duration::from_secs(600);
 
-/// Copies all published tables as of the exported snapshot to the relay.
-pub async fn gather(plan: &CopyPlan<'_>, relay: Arc<Relay>) -> Result<Snapshot, CopyError> {
-    let mut sql = plan.source.connect_sql().await?;
+/// Copies all published tables as of the exported snapshot to the relay. `channels` is waited for once the
+/// transaction has the snapshot: from then on nobody need export it.
+pub async fn gather<E: From<CopyError>>(
+    plan: &CopyPlan<'_>,
+    relay: Arc<Relay>,
+    channels: impl Future<Output = Result<CopyChannels, E>>,
+) -> Result<Snapshot, E> {
+    let mut sql = plan.source.connect_sql().await.map_err(CopyError::from)?;
+    let transaction = import(&mut sql, plan.snapshot).await?;
+    let channels = channels.await?;
+    let snapshot = copy_tables(plan, &transaction, channels, relay).await?;
+    answer(transaction.rollback()).await.map_err(CopyError::from)?;
+    Ok(snapshot)
+}
+
+async fn import<'a>(sql: &'a mut SqlSession, snapshot: &str) -> Result<Transaction<'a>, CopyError> {
     let builder = sql.client_mut().build_transaction();
     let builder = builder.isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let transaction = answer(builder.start()).await?;
-    let snapshot = postgres_protocol::escape::escape_literal(plan.snapshot);
+    let snapshot = postgres_protocol::escape::escape_literal(snapshot);
     // Row security that hides rows must fail, not copy less. Texts in no known encoding pass as they are.
     let begin = format!(
         "SET TRANSACTION SNAPSHOT {snapshot}; SET LOCAL row_security = off;
@@ -49,31 +72,32 @@ pub async fn gather(plan: &CopyPlan<'_>, relay: Arc<Relay>) -> Result<Snapshot, 
          WHERE pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"
     );
     answer(transaction.batch_execute(&begin)).await?;
-
-    let tables = published(&transaction, plan.publication).await?;
-    let snapshot = copy_tables(plan, &transaction, &tables, relay).await?;
-    answer(transaction.rollback()).await?;
-    Ok(snapshot)
+    Ok(transaction)
 }
 
 async fn copy_tables(
     plan: &CopyPlan<'_>,
     transaction: &Transaction<'_>,
-    tables: &[PublishedTable],
+    channels: CopyChannels,
     relay: Arc<Relay>,
 ) -> Result<Snapshot, CopyError> {
-    let definitions = answer_within(DEFINED_WITHIN, definitions::read(transaction, tables)).await?;
+    let tables = published(transaction, plan.publication).await?;
+    let definitions =
+        answer_within(DEFINED_WITHIN, definitions::read(transaction, &tables)).await?;
     let named = definitions.tables.iter().map(|table| NamedTable {
         oid: table.oid,
         schema: &table.schema,
         name: &table.name,
     });
-    let channel_map = first_map(plan.rules.to_vec(), named);
-    let copied = copy_rows(plan, transaction, tables, &channel_map, relay).await?;
+    let (hashes, channel_map) = match channels {
+        CopyChannels::Rules(rules) => (ChannelHashes::default(), first_map(rules, named)),
+        CopyChannels::InForce { hashes, map } => (hashes, map),
+    };
+    let copied = copy_rows(plan, transaction, &tables, &channel_map, relay).await?;
     Ok(Snapshot {
         lineage: plan.lineage,
         lsn: plan.lsn,
-        hashes: ChannelHashes::default(),
+        hashes,
         channel_map,
         definitions,
         tables: copied,
@@ -90,7 +114,7 @@ async fn copy_rows(
 ) -> Result<Vec<SnapshotTable>, CopyError> {
     let mut pipeline = Pipeline::new(relay, plan.session, plan.lsn, PipelineLimits::default());
     let rows_guess = tables.iter().map(|table| table.rows_guess).sum();
-    let mut progress = Progress::new(tables.len(), rows_guess);
+    let mut progress = Progress::new(plan.what, tables.len(), rows_guess);
     let mut copied = Vec::with_capacity(tables.len());
     for table in tables {
         progress.table(&format!("{}.{}", table.schema, table.name));
@@ -111,7 +135,7 @@ async fn copy_rows(
     Ok(copied)
 }
 
-/// Posts the snapshot's list, all objects being there: with it the log begins.
+/// Posts the snapshot's list, all objects being there; with the first the log begins.
 pub async fn post(relay: &Relay, session: u64, snapshot: &Snapshot) -> Result<(), RelayError> {
     let mut patience = Patience::default();
     loop {

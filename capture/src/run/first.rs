@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use wire::{CaptureState, Lineage, ProblemKind, Snapshot};
 
 use super::{
     context::{Context, Ended, Master},
     error::RunError,
+    make_slot::make_slot,
     session,
     slot_watch::watch_slot,
 };
@@ -18,14 +20,12 @@ use crate::{
         check_excluded, create, drop_publication, plan, publication, published, same_master,
         tables,
     },
-    copy::{CopyPlan, Hold, gather, post},
+    copy::{CopyChannels, CopyError, CopyPlan, Hold, gather, post},
     settings::{Keyless, Selection, Settings},
-    source::{SqlSession, answer},
+    source::SqlSession,
     walsender::{CreatedSlot, SlotSnapshot, Walsender, WalsenderError},
 };
 
-/// How often it is said whom the slot's making waits for.
-const SAY_EVERY: Duration = Duration::from_secs(3);
 /// How long dropping a slot that is not needed may take.
 const DROP_WITHIN: Duration = Duration::from_secs(10);
 
@@ -44,7 +44,7 @@ pub(super) async fn begin(context: &Context<'_>, master: Master) -> Result<Ended
         source: &settings.source,
         name: &settings.name,
         publication: &settings.publication,
-        rules: &settings.channels,
+        what: "first copy",
         lineage,
         session,
         lsn: created.consistent_point,
@@ -127,8 +127,10 @@ async fn gathered_or_dropped(
     relay: Arc<Relay>,
     mut walsender: Walsender,
 ) -> Result<Option<Snapshot>, RunError> {
+    let rules = context.settings.channels.clone();
+    let channels = async { Ok::<_, CopyError>(CopyChannels::Rules(rules)) };
     let gathered = tokio::select! {
-        gathered = gather(plan, relay) => gathered.map(Some),
+        gathered = gather(plan, relay, channels) => gathered.map(Some),
         () = context.stop.cancelled() => Ok(None),
     };
     if !matches!(gathered, Ok(Some(_))) {
@@ -191,57 +193,15 @@ async fn prepare(sql: &mut SqlSession, settings: &Settings) -> Result<(), BeginE
     }
 }
 
-/// Makes the slot, saying whom that waits for.
 async fn create_slot(
     walsender: &mut Walsender,
     sql: &SqlSession,
     settings: &Settings,
 ) -> Result<CreatedSlot, RunError> {
     let backend = walsender.process_id();
-    let began = Instant::now();
-    let mut whom = String::new();
-    let created = {
-        let mut create = std::pin::pin!(walsender.create_slot_for(
-            &settings.slot,
-            SlotSnapshot::Export,
-            settings.failover
-        ));
-        loop {
-            tokio::select! {
-                created = &mut create => break Some(created),
-                () = sleep(SAY_EVERY) => {
-                    whom = blockers(sql, backend).await?;
-                    tracing::info!("making the replication slot waits for transactions that are open: {whom}");
-                }
-            }
-            if began.elapsed() >= settings.slot_within {
-                break None;
-            }
-        }
-    };
-    match created {
-        Some(created) => Ok(created?),
-        None => {
-            // The half-made slot goes with its backend, which waits in a lock and does not notice that we left.
-            let end = "SELECT pg_catalog.pg_terminate_backend($1)";
-            let backend = i32::try_from(backend).unwrap_or(0);
-            let _ = answer(sql.query(end, &[&backend])).await;
-            Err(BeginError::SlotWait { after: began.elapsed(), whom }.into())
-        }
-    }
-}
-
-async fn blockers(sql: &SqlSession, backend: u32) -> Result<String, RunError> {
-    let query = "
-        SELECT coalesce(string_agg(pg_catalog.format('PID %s (%s, %s, open since %s, %s): %s', a.pid, a.usename,
-                   coalesce(nullif(a.application_name, ''), 'unnamed application'), a.xact_start::timestamp(0), a.state,
-                   left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 60)), '; '),
-                 (SELECT 'prepared transactions ' || string_agg(gid, ', ') FROM pg_catalog.pg_prepared_xacts),
-                 'not known')
-        FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY(pg_catalog.pg_blocking_pids($1))";
-    let backend = i32::try_from(backend).unwrap_or(0);
-    let row = answer(sql.query_one(query, &[&backend])).await?;
-    Ok(row.get(0))
+    let create = walsender.create_slot_for(&settings.slot, SlotSnapshot::Export, settings.failover);
+    // Who stops it lets go of all this.
+    make_slot(create, backend, sql, settings.slot_within, &CancellationToken::new()).await
 }
 
 fn no_lineage(relay: &Relay) -> RelayError {

@@ -8,6 +8,7 @@ mod error;
 mod first;
 mod health;
 mod keys;
+mod make_slot;
 mod pulse;
 mod quantity;
 mod report;
@@ -16,6 +17,7 @@ mod runner;
 mod sequences;
 mod session;
 mod slot_watch;
+mod snapshots;
 mod standbys;
 mod stream;
 

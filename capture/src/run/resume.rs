@@ -13,6 +13,7 @@ use super::{
     pulse::{Patient, Pulse},
     session,
     slot_watch::position,
+    snapshots::{SnapshotJob, Snapshots},
     standbys::promise_to_standbys,
     stream::Stream,
 };
@@ -96,6 +97,13 @@ pub(super) async fn resume(
     let mut ordered = vec![relay.clone()];
     let others = relays.iter().filter(|other| other.address() != relay.address());
     ordered.extend(others.cloned());
+    let snapshots = SnapshotJob {
+        settings: (*settings).clone(),
+        relay: relay.clone(),
+        lineage,
+        session: answer.session,
+        newest: answer.snapshot,
+    };
     let known_start = point.known.map(|known| known.start);
     let stream = Stream {
         known_start,
@@ -105,6 +113,7 @@ pub(super) async fn resume(
         ledger: Ledger::new(head, confirmed),
         pipeline: Pipeline::new(relay, answer.session, head, PipelineLimits::default()),
         pulse: Pulse::start(patient, (*board).clone()),
+        snapshots: Snapshots::start(snapshots),
         policy: CutPolicy::default(),
         board: (*board).clone(),
         relays: ordered,
@@ -209,7 +218,7 @@ async fn join_tables(sql: &mut SqlSession, settings: &Settings) -> Result<(), Be
     for table in prepared.waiting {
         tracing::warn!(
             "not captured: {table}, because it has rows from before it was published, and these would be missing at the \
-             terminals. This version copies rows only at the first start: capture under a new source name to have it"
+             terminals that are there. Capture under a new source name to have it"
         );
     }
     Ok(())

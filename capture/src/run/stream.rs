@@ -7,7 +7,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use wire::{CaptureState, Lsn};
 
-use super::{board::Board, error::RunError, pulse::Pulse};
+use super::{board::Board, error::RunError, pulse::Pulse, snapshots::Snapshots};
 use crate::{
     append::{CutPolicy, Pipeline, Relay},
     assemble::{Assembler, Output, Proof},
@@ -36,6 +36,7 @@ pub(super) struct Stream {
     pub(super) ledger: Ledger,
     pub(super) pipeline: Pipeline,
     pub(super) pulse: Pulse,
+    pub(super) snapshots: Snapshots,
     pub(super) policy: CutPolicy,
     pub(super) board: Board,
     pub(super) settings: Settings,
@@ -139,6 +140,7 @@ impl Stream {
         if self.pipeline.is_empty() && self.assembler.cut_progress()? {
             self.load();
         }
+        self.snapshots.look(&mut self.assembler);
         self.note_proof();
         self.keep_known(clock);
         self.note_state();
@@ -214,6 +216,7 @@ impl Stream {
     }
 
     async fn finish(mut self) -> Result<(), RunError> {
+        self.snapshots.stop();
         self.assembler.cut()?;
         self.load();
         let settled = timeout(END_WITHIN, async {
@@ -230,6 +233,7 @@ impl Stream {
                 END_WITHIN.as_secs()
             ),
         }
+        self.snapshots.stopped().await;
         let (durable, acknowledged) = (self.ledger.durable_position(), self.ledger.acknowledged());
         tracing::info!(
             "stopped: the relay has everything up to {durable}, the slot is at {acknowledged}"

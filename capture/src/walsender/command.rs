@@ -75,10 +75,21 @@ impl Walsender {
         failover: bool,
     ) -> Result<CreatedSlot, WalsenderError> {
         let options = self.version().slot_options(snapshot == SlotSnapshot::Export, failover);
-        let command = format!(
-            "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {options}",
-            escape_identifier(name)
-        );
+        self.create(name, &format!("LOGICAL pgoutput {options}")).await
+    }
+
+    /// As [`Walsender::create_slot`], of a slot that ends with this connection.
+    pub async fn create_temporary_slot(
+        &mut self,
+        name: &str,
+        snapshot: SlotSnapshot,
+    ) -> Result<CreatedSlot, WalsenderError> {
+        let options = self.version().slot_options(snapshot == SlotSnapshot::Export, false);
+        self.create(name, &format!("TEMPORARY LOGICAL pgoutput {options}")).await
+    }
+
+    async fn create(&mut self, name: &str, what: &str) -> Result<CreatedSlot, WalsenderError> {
+        let command = format!("CREATE_REPLICATION_SLOT {} {what}", escape_identifier(name));
         let rows = self
             .query_patiently(&format!("to create the replication slot {name}"), &command)
             .await?;

@@ -1,0 +1,99 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use wire::{CaptureState, Lsn, Request, RequestAnswer, SourceName};
+
+use super::{
+    args::SnapshotArgs,
+    config::Config,
+    duration,
+    failure::Failure,
+    settings::{given, nameless, relays, token},
+};
+use crate::{
+    append::{Relay, RelayError, Remedy},
+    explain,
+    run::RunError,
+};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Asks for a snapshot; with `--wait`, until terminals can take it.
+pub(super) async fn run(args: SnapshotArgs) -> Result<(), Failure> {
+    let mut config = Config::read(args.config.as_deref())?;
+    let name = given(args.name, config.name.take()).ok_or_else(nameless)?;
+    let name = SourceName::new(&name).map_err(|error| Failure::usage(error.to_string()))?;
+    let addresses = relays(args.relay, &mut config)?;
+    let token = token(args.token_file, &mut config)?;
+    let within =
+        args.wait.map(|text| duration::parse(&text).map_err(Failure::usage)).transpose()?;
+    let mut last = None;
+    for address in addresses {
+        let relay = Relay::new(address, name.clone(), token.clone()).map_err(RunError::from)?;
+        match relay.want(Request::Snapshot).await {
+            Ok(answer) => return follow(&relay, &name, &answer, within).await,
+            Err(error) if error.remedy() == Remedy::Again => last = Some(error),
+            Err(error) => return Err(RunError::from(error).into()),
+        }
+    }
+    Err(last
+        .map_or_else(|| Failure::usage("no relay is named"), |error| RunError::from(error).into()))
+}
+
+async fn follow(
+    relay: &Relay,
+    name: &SourceName,
+    answer: &RequestAnswer,
+    within: Option<Duration>,
+) -> Result<(), Failure> {
+    if let Some(state) = idle(answer.capture) {
+        let text = format!(
+            "the relay has noted the request, but no capture of '{name}' is there to take a snapshot (its state is {state}): \
+             start it, or see `tailwater-relay status`"
+        );
+        return Err(Failure { code: 4, text });
+    }
+    let Some(within) = within else {
+        println!("asked for a snapshot of {name}: capture takes it beside the stream");
+        return Ok(());
+    };
+    let deadline = Instant::now() + within;
+    loop {
+        let trouble = match newest(relay).await {
+            Ok(newest) if newest >= Some(answer.head) && newest > answer.newest => {
+                let lsn = newest.unwrap_or_default();
+                println!("there is a snapshot of {name} at {lsn}: new terminals start from it");
+                return Ok(());
+            }
+            Ok(_) => None,
+            Err(error) if error.remedy() == Remedy::Again => Some(explain::chain(&error)),
+            Err(error) => return Err(RunError::from(error).into()),
+        };
+        if Instant::now() >= deadline {
+            let why = trouble.unwrap_or_else(|| "capture's log says how far it is".to_owned());
+            let text =
+                format!("no new snapshot of {name} within {} s: {why}", within.as_secs_f32());
+            return Err(Failure { code: 4, text });
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn newest(relay: &Relay) -> Result<Option<Lsn>, RelayError> {
+    let list = relay.snapshots().await?.snapshots;
+    Ok(list.iter().map(|snapshot| snapshot.lsn).max())
+}
+
+/// What keeps a capture from ever looking at the request.
+fn idle(state: CaptureState) -> Option<String> {
+    let works = matches!(
+        state,
+        CaptureState::Starting
+            | CaptureState::WaitingForSlot
+            | CaptureState::Copying
+            | CaptureState::Streaming
+            | CaptureState::Unproved
+            | CaptureState::PublicationChanged
+    );
+    (!works).then(|| serde_json::to_value(state).ok()?.as_str().map(str::to_owned)).flatten()
+}

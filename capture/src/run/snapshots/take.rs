@@ -1,0 +1,127 @@
+use std::collections::BTreeSet;
+
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
+use wire::{Lsn, Snapshot, SnapshotMark};
+
+use super::{
+    ask::{Ask, Question, heard},
+    error::SnapshotError,
+    job::SnapshotJob,
+};
+use crate::{
+    assemble::ChannelState,
+    begin::{PublishedTable, check_excluded, published},
+    copy::{CopyChannels, CopyPlan, Hold, gather, post},
+    run::make_slot::make_slot,
+    walsender::{CreatedSlot, SlotSnapshot, Walsender},
+};
+
+/// Takes one snapshot and brings it to the relay.
+pub(super) async fn take(
+    job: &SnapshotJob,
+    asks: &mpsc::Sender<Ask>,
+    stop: &CancellationToken,
+) -> Result<SnapshotMark, SnapshotError> {
+    let begun = begin(job, asks, stop).await?;
+    tokio::select! {
+        taken = copy(job, begun) => taken,
+        () = stop.cancelled() => Err(SnapshotError::Ended),
+    }
+}
+
+/// A position, and what is needed to copy the tables as they were there.
+struct Begun {
+    /// No table changes its shape while it is copied.
+    hold: Hold,
+    held: BTreeSet<u32>,
+    /// Exports the snapshot, as long as nothing is asked of it.
+    walsender: Walsender,
+    slot: String,
+    created: CreatedSlot,
+    question: Question,
+}
+
+/// Everything before the copy. The order matters: what the stream passes is noted before there is a
+/// position, and the tables are locked before it.
+async fn begin(
+    job: &SnapshotJob,
+    asks: &mpsc::Sender<Ask>,
+    stop: &CancellationToken,
+) -> Result<Begun, SnapshotError> {
+    let settings = &job.settings;
+    let sql = settings.source.connect_sql().await?;
+    let carried = published(&*sql, &settings.publication).await?;
+    check_excluded(settings, carried.iter().flat_map(PublishedTable::names))?;
+    let hold = Hold::free(&settings.source).await?;
+    hold.tables(&carried).await?;
+    let held = carried.iter().map(|table| table.oid).collect();
+
+    let (ask, mut question) = Ask::new();
+    asks.send(ask).await.map_err(|_| SnapshotError::Ended)?;
+    (&mut question.noting).await.map_err(|_| SnapshotError::Ended)?;
+    let mut walsender = Walsender::connect(&settings.source).await?;
+    let backend = walsender.process_id();
+    // Two live backends of a server never have one number.
+    let slot = format!("tailwater_snapshot_{backend}");
+    let create = walsender.create_temporary_slot(&slot, SlotSnapshot::Export);
+    let created = make_slot(create, backend, &sql, settings.slot_within, stop).await;
+    if stop.is_cancelled() {
+        return Err(SnapshotError::Ended);
+    }
+    let created = created?;
+    tracing::info!("the snapshot is at {}: {} tables", created.consistent_point, carried.len());
+    Ok(Begun { hold, held, walsender, slot, created, question })
+}
+
+async fn copy(job: &SnapshotJob, begun: Begun) -> Result<SnapshotMark, SnapshotError> {
+    let Begun { hold, held, walsender, slot, created, question } = begun;
+    let settings = &job.settings;
+    let lsn = created.consistent_point;
+    let plan = CopyPlan {
+        source: &settings.source,
+        name: &settings.name,
+        publication: &settings.publication,
+        what: "snapshot",
+        lineage: job.lineage,
+        session: job.session,
+        lsn,
+        snapshot: created.snapshot.as_deref().unwrap_or_default(),
+    };
+    let channels = async {
+        let mut walsender = walsender;
+        // The copying transaction keeps the rows by itself; the slot would only keep WAL.
+        walsender.drop_slot(&slot).await?;
+        walsender.close().await;
+        let ChannelState { hashes, map } = state_at(job, lsn, question).await?;
+        Ok::<_, SnapshotError>(CopyChannels::InForce { hashes, map })
+    };
+    let snapshot = gather(&plan, job.relay.clone(), channels).await?;
+    drop(hold);
+    if !snapshot.tables.iter().all(|table| held.contains(&table.oid)) {
+        return Err(SnapshotError::Tables);
+    }
+    post(&job.relay, job.session, &snapshot).await?;
+    said(&snapshot);
+    Ok(snapshot.mark())
+}
+
+/// How the channels stand at the snapshot's position, once the stream is there.
+async fn state_at(
+    job: &SnapshotJob,
+    lsn: Lsn,
+    question: Question,
+) -> Result<ChannelState, SnapshotError> {
+    let within = job.settings.slot_within;
+    let Question { lsn: tell, state, .. } = question;
+    tell.send(lsn).map_err(|_| SnapshotError::Ended)?;
+    match timeout(within, heard(state)).await {
+        Ok(state) => Ok(state??),
+        Err(_) => Err(SnapshotError::Behind { lsn, within }),
+    }
+}
+
+fn said(snapshot: &Snapshot) {
+    let rows: u64 = snapshot.tables.iter().map(|table| table.rows).sum();
+    tracing::info!("the relay has the snapshot at {}: {rows} rows", snapshot.lsn);
+}

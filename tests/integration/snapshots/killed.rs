@@ -1,0 +1,118 @@
+//! Copies that end in the middle leave nothing, and hold up nobody.
+
+use std::time::Duration;
+
+use harness::{Cluster, Tables, eventually, rng, seed, test};
+use rand::Rng;
+
+use super::{MUCH, ask, first_pull, one_slot, positions, says};
+use crate::setup::{LIMIT, Options, Setup, slot_of};
+
+#[test]
+fn killed_in_the_middle_of_a_copy_the_stream_goes_on() {
+    test(async {
+        let mut rng = rng("killed copies");
+        println!("seed {}", seed());
+        let mut setup = Setup::shared(MUCH).await?;
+        let first = positions(&setup.relay).await?;
+        ask(&setup, &[]).await?;
+        // The request is not lost with who took it: each start takes it anew.
+        for round in 1..=5 {
+            says(&setup.capture, round, "the snapshot is at").await?;
+            tokio::time::sleep(Duration::from_millis(rng.random_range(0..400))).await;
+            let done = setup.capture.stderr().contains("the relay has the snapshot at");
+            if done {
+                println!("round {round}: it was complete before it was killed");
+                ask(&setup, &[]).await?;
+                says(&setup.capture, round + 1, "the snapshot is at").await?;
+                break;
+            }
+            setup.kill_capture()?;
+            assert_eq!(positions(&setup.relay).await?, first, "half of one is seen");
+            let sql = format!("INSERT INTO small VALUES ({}, 'later')", 10_000 + round);
+            setup.master.execute(&sql).await?;
+            setup.captured().await?;
+        }
+        eventually("the snapshot is there", LIMIT, async || {
+            Ok(positions(&setup.relay).await?.len() > first.len())
+        })
+        .await?;
+        one_slot(&setup).await?;
+        let terminal = setup.postgres("store").await?;
+        let lsn = positions(&setup.relay).await?[0];
+        first_pull(&setup, &terminal, lsn).await?;
+        terminal.equals(&setup.master, &Tables::All).await
+    });
+}
+
+/// A relay that hangs holds the copy up where it is: by then the master keeps no WAL for it.
+#[test]
+fn the_slot_of_a_snapshot_goes_before_its_copy_ends() {
+    test(async {
+        let mut setup = Setup::shared(MUCH).await?;
+        let first = positions(&setup.relay).await?;
+        ask(&setup, &[]).await?;
+        says(&setup.capture, 1, "the snapshot is at").await?;
+        setup.relay.pause()?;
+        one_slot(&setup).await?;
+        assert!(!setup.capture.stderr().contains("the relay has the snapshot at"));
+        setup.capture.kill()?;
+        setup.relay.resume()?;
+        // Nothing holds the tables any more.
+        setup.master.execute("ALTER TABLE small ADD CONSTRAINT positive CHECK (id > 0)").await?;
+        assert_eq!(positions(&setup.relay).await?, first);
+        setup.capture.start()?;
+        says(&setup.capture, 1, "the relay has the snapshot at").await?;
+        let terminal = setup.sqlite("till")?;
+        setup.all_equal(&[&terminal]).await
+    });
+}
+
+/// A transaction that stays open keeps a slot from being made; it is named, and the stream does not wait.
+#[test]
+fn a_transaction_that_stays_open_is_named_and_delays_nothing_else() {
+    test(async {
+        let options = Options { capture: &["--slot-within", "4s"], config: None };
+        let sql = "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)";
+        let setup = Setup::on(Cluster::shared().await?, sql, options).await?;
+        let writer = setup.master.connect().await?;
+        writer.batch_execute("BEGIN; INSERT INTO u VALUES (1)").await?;
+        ask(&setup, &[]).await?;
+        says(&setup.capture, 1, "waits for transactions that are open: PID").await?;
+        setup.master.execute("INSERT INTO t VALUES (1)").await?;
+        setup.captured().await?;
+        says(&setup.capture, 1, "the snapshot was given up: ").await?;
+        one_slot(&setup).await?;
+        setup.master.execute("INSERT INTO t VALUES (2)").await?;
+        setup.captured().await?;
+        writer.batch_execute("COMMIT").await?;
+        says(&setup.capture, 1, "the relay has the snapshot at").await?;
+        let terminal = setup.sqlite("till")?;
+        setup.all_equal(&[&terminal]).await
+    });
+}
+
+/// Stopped in order while it waits for the slot: the half-made slot goes too.
+#[test]
+fn stopped_while_its_slot_is_made_it_leaves_none() {
+    test(async {
+        let mut setup = Setup::shared("CREATE TABLE t (id int PRIMARY KEY)").await?;
+        let writer = setup.master.connect().await?;
+        writer.batch_execute("BEGIN; INSERT INTO t VALUES (1)").await?;
+        ask(&setup, &[]).await?;
+        says(&setup.capture, 1, "waits for transactions that are open: PID").await?;
+        let done = setup.capture.stop().await?;
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        one_slot(&setup).await?;
+        let active = format!(
+            "SELECT 1 FROM pg_replication_slots WHERE slot_name = '{}' AND active",
+            slot_of(&setup.master)
+        );
+        eventually("nobody uses it", LIMIT, async || {
+            Ok(setup.master.value(&active).await?.is_none())
+        })
+        .await?;
+        writer.batch_execute("COMMIT").await?;
+        Ok(())
+    });
+}
