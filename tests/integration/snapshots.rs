@@ -6,6 +6,7 @@ mod taken;
 
 use anyhow::{Context, Result};
 use harness::{Finished, Lsn, Process, ProcessBuilder, RelayProcess, binary, eventually};
+use wire::SnapshotList;
 
 use crate::setup::{LIMIT, SOURCE, Setup, Terminal, slot_of};
 
@@ -38,11 +39,14 @@ async fn snapshot(setup: &Setup) -> Result<Lsn> {
     Ok(lsn)
 }
 
-/// Of the snapshots that terminals may take, newest first.
-async fn positions(relay: &RelayProcess) -> Result<Vec<Lsn>> {
+/// The snapshots that terminals may take, newest first.
+async fn list(relay: &RelayProcess) -> Result<SnapshotList> {
     let answer = relay.get(&format!("/v1/{SOURCE}/snapshot"))?.send().await?;
-    let list: wire::SnapshotList = serde_json::from_str(&answer.text().await?)?;
-    Ok(list.snapshots.iter().map(|snapshot| snapshot.lsn).collect())
+    Ok(serde_json::from_str(&answer.text().await?)?)
+}
+
+async fn positions(relay: &RelayProcess) -> Result<Vec<Lsn>> {
+    Ok(list(relay).await?.snapshots.iter().map(|snapshot| snapshot.lsn).collect())
 }
 
 /// A first pull, which must begin with the snapshot at `lsn`.

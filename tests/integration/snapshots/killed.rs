@@ -1,12 +1,14 @@
 //! Copies that end in the middle leave nothing, and hold up nobody.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use anyhow::Result;
 
 use harness::{Cluster, Tables, eventually, rng, seed, test};
 use rand::Rng;
 
-use super::{MUCH, ask, first_pull, one_slot, positions, says};
-use crate::setup::{LIMIT, Options, Setup, slot_of};
+use super::{MUCH, ask, first_pull, list, one_slot, positions, says};
+use crate::setup::{LIMIT, Options, SOURCE, Setup, slot_of};
 
 #[test]
 fn killed_in_the_middle_of_a_copy_the_stream_goes_on() {
@@ -55,6 +57,9 @@ fn the_slot_of_a_snapshot_goes_before_its_copy_ends() {
         says(&setup.capture, 1, "the snapshot is at").await?;
         setup.relay.pause()?;
         one_slot(&setup).await?;
+        let held = "SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+            WHERE l.relation = 'small'::regclass AND a.query LIKE 'LOCK TABLE%'";
+        assert!(setup.master.value(held).await?.is_some(), "nothing keeps the tables as they are");
         assert!(!setup.capture.stderr().contains("the relay has the snapshot at"));
         setup.capture.kill()?;
         setup.relay.resume()?;
@@ -115,4 +120,45 @@ fn stopped_while_its_slot_is_made_it_leaves_none() {
         writer.batch_execute("COMMIT").await?;
         Ok(())
     });
+}
+
+/// A copy belongs to the session that streams: with the stream's connection it ends, and nothing of it is
+/// kept at the relay once a snapshot came.
+#[test]
+fn a_stream_that_breaks_takes_its_copy_with_it() {
+    test(async {
+        let setup = Setup::shared(MUCH).await?;
+        ask(&setup, &[]).await?;
+        says(&setup.capture, 1, "the snapshot is at").await?;
+        let slot = slot_of(&setup.master);
+        let end = format!(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{slot}'"
+        );
+        setup.master.execute(&end).await?;
+        says(&setup.capture, 2, "following the slot").await?;
+        says(&setup.capture, 1, "the relay has the snapshot at").await?;
+        one_slot(&setup).await?;
+        let terminal = setup.postgres("store").await?;
+        setup.all_equal(&[&terminal]).await?;
+        let listed = list(&setup.relay).await?.snapshots;
+        let tables = listed.iter().flat_map(|snapshot| &snapshot.tables);
+        let named: BTreeSet<_> =
+            tables.flat_map(|table| &table.objects).map(|object| object.name.to_string()).collect();
+        assert_eq!(stored(&setup.relay.data_dir().join(SOURCE).join("objects"))?, named);
+        Ok(())
+    });
+}
+
+/// The names of all objects below the folder.
+fn stored(folder: &Path) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.path().is_dir() {
+            names.extend(stored(&entry.path())?);
+        } else {
+            names.insert(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
 }

@@ -174,7 +174,7 @@ fn hashes_of_several_channels_are_those_at_the_snapshot() {
 fn they_are_taken_as_often_as_told() {
     test(async {
         let mut options = Options { capture: &["--snapshot-every", "2s"], config: None };
-        let setup = Setup::on(Cluster::shared().await?, MUCH, options).await?;
+        let mut setup = Setup::on(Cluster::shared().await?, MUCH, options).await?;
         let first = positions(&setup.relay).await?;
         eventually("two newer ones are there", LIMIT, async || {
             let now = positions(&setup.relay).await?;
@@ -182,6 +182,8 @@ fn they_are_taken_as_often_as_told() {
             Ok(now.len() >= 2 && now[1] > first[0])
         })
         .await?;
+        let peak = setup.capture.memory().peak;
+        assert!(peak < 256 << 20, "{peak} bytes");
         let terminal = setup.sqlite("till")?;
         setup.all_equal(&[&terminal]).await?;
 
