@@ -16,3 +16,4 @@ mod reader;
 mod recovery;
 mod rules;
 mod sealing;
+mod snapshots;
