@@ -44,6 +44,16 @@ impl Hold {
         Ok(Self { sql: source.connect_sql().await? })
     }
 
+    /// Who waits for one of the tables because they are locked here, if anybody does.
+    pub async fn waited_for(&self) -> Result<Option<String>, SqlError> {
+        // Not pg_stat_activity, which stands still within a transaction.
+        let query = "
+            SELECT string_agg(pg_catalog.format('PID %s waits for %s', pid, coalesce(relation::regclass::text, locktype)), ', ')
+            FROM pg_catalog.pg_locks
+            WHERE NOT granted AND pg_catalog.pg_backend_pid() = ANY(pg_catalog.pg_blocking_pids(pid))";
+        Ok(answer(self.sql.query_one(query, &[])).await?.get(0))
+    }
+
     /// Locks the tables against ALTER, TRUNCATE and DROP, not against reading and writing.
     pub async fn tables(&self, tables: &[PublishedTable]) -> Result<(), SqlError> {
         answer(self.sql.batch_execute("BEGIN; SET LOCAL lock_timeout = '60s'")).await?;

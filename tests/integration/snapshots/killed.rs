@@ -122,6 +122,34 @@ fn stopped_while_its_slot_is_made_it_leaves_none() {
     });
 }
 
+/// The one who needs a table goes first, be it the very one that the slot waits for.
+#[test]
+fn an_application_does_not_wait_for_a_snapshot() {
+    test(async {
+        let setup = Setup::shared(MUCH).await?;
+        ask(&setup, &[]).await?;
+        says(&setup.capture, 1, "the snapshot is at").await?;
+        setup.relay.pause()?;
+        setup.master.execute("SET lock_timeout = '30s'; TRUNCATE small").await?;
+        setup.relay.resume()?;
+        says(&setup.capture, 1, "it was in the way of an application: PID").await?;
+
+        says(&setup.capture, 1, "the relay has the snapshot at").await?;
+        let writer = setup.master.connect().await?;
+        writer
+            .batch_execute("SET lock_timeout = '30s'; BEGIN; INSERT INTO small VALUES (1, 'a')")
+            .await?;
+        ask(&setup, &[]).await?;
+        says(&setup.capture, 1, "waits for transactions that are open: PID").await?;
+        writer.batch_execute("ALTER TABLE big ADD CHECK (id > 0); COMMIT").await?;
+        says(&setup.capture, 2, "it was in the way of an application: PID").await?;
+        says(&setup.capture, 2, "the relay has the snapshot at").await?;
+        one_slot(&setup).await?;
+        let terminal = setup.sqlite("till")?;
+        setup.all_equal(&[&terminal]).await
+    });
+}
+
 /// A copy belongs to the session that streams: with the stream's connection it ends, and nothing of it is
 /// kept at the relay once a snapshot came.
 #[test]

@@ -25,6 +25,9 @@ pub(super) enum SnapshotError {
     /// Tables joined or left the publication meanwhile, so that they were not locked.
     #[error("the published tables changed while the snapshot was begun")]
     Tables,
+    /// An application needs a table that is held for the copy, and goes first.
+    #[error("it was in the way of an application: {whom}")]
+    InTheWay { whom: String },
     /// The stream ended.
     #[error("the stream ended")]
     Ended,

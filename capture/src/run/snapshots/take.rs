@@ -1,6 +1,9 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, pin::pin, time::Duration};
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use wire::{Lsn, Snapshot, SnapshotMark};
 
@@ -14,8 +17,14 @@ use crate::{
     begin::{PublishedTable, check_excluded, published},
     copy::{CopyChannels, CopyPlan, Hold, gather, post},
     run::make_slot::make_slot,
+    source::SqlSession,
     walsender::{CreatedSlot, SlotSnapshot, Walsender},
 };
+
+/// How often it is looked who waits for the tables.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long it may take to undo what was begun on the master.
+const UNDONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Takes one snapshot and brings it to the relay.
 pub(super) async fn take(
@@ -23,18 +32,48 @@ pub(super) async fn take(
     asks: &mpsc::Sender<Ask>,
     stop: &CancellationToken,
 ) -> Result<SnapshotMark, SnapshotError> {
-    let begun = begin(job, asks, stop).await?;
-    tokio::select! {
-        taken = copy(job, begun) => taken,
-        () = stop.cancelled() => Err(SnapshotError::Ended),
+    let settings = &job.settings;
+    let sql = settings.source.connect_sql().await?;
+    let carried = published(&*sql, &settings.publication).await?;
+    check_excluded(settings, carried.iter().flat_map(PublishedTable::names))?;
+    // No table changes its shape while it is copied.
+    let hold = Hold::free(&settings.source).await?;
+    hold.tables(&carried).await?;
+    let held = carried.iter().map(|table| table.oid).collect();
+
+    let give_up = stop.child_token();
+    let mut taking = pin!(async {
+        let begun = begin(job, &sql, asks, &give_up).await?;
+        tokio::select! {
+            taken = copy(job, begun, &held) => taken,
+            () = give_up.cancelled() => Err(SnapshotError::Ended),
+        }
+    });
+    let why = tokio::select! {
+        taken = &mut taking => return taken,
+        why = in_the_way(&hold) => why,
+    };
+    drop(hold);
+    give_up.cancel();
+    let _ = timeout(UNDONE_WITHIN, taking).await;
+    Err(why)
+}
+
+/// Ends when somebody waits for the tables, who may be the very one that the slot's making waits for; or
+/// when they are held no longer.
+async fn in_the_way(hold: &Hold) -> SnapshotError {
+    loop {
+        sleep(LOOK_EVERY).await;
+        match hold.waited_for().await {
+            Ok(None) => {}
+            Ok(Some(whom)) => return SnapshotError::InTheWay { whom },
+            Err(error) => return error.into(),
+        }
     }
 }
 
 /// A position, and what is needed to copy the tables as they were there.
 struct Begun {
-    /// No table changes its shape while it is copied.
-    hold: Hold,
-    held: BTreeSet<u32>,
     /// Exports the snapshot, as long as nothing is asked of it.
     walsender: Walsender,
     slot: String,
@@ -42,21 +81,15 @@ struct Begun {
     question: Question,
 }
 
-/// Everything before the copy. The order matters: what the stream passes is noted before there is a
-/// position, and the tables are locked before it.
+/// Everything between the locks and the copy. The order matters: what the stream passes is noted before
+/// there is a position.
 async fn begin(
     job: &SnapshotJob,
+    sql: &SqlSession,
     asks: &mpsc::Sender<Ask>,
     stop: &CancellationToken,
 ) -> Result<Begun, SnapshotError> {
     let settings = &job.settings;
-    let sql = settings.source.connect_sql().await?;
-    let carried = published(&*sql, &settings.publication).await?;
-    check_excluded(settings, carried.iter().flat_map(PublishedTable::names))?;
-    let hold = Hold::free(&settings.source).await?;
-    hold.tables(&carried).await?;
-    let held = carried.iter().map(|table| table.oid).collect();
-
     let (ask, mut question) = Ask::new();
     asks.send(ask).await.map_err(|_| SnapshotError::Ended)?;
     (&mut question.noting).await.map_err(|_| SnapshotError::Ended)?;
@@ -65,17 +98,21 @@ async fn begin(
     // Two live backends of a server never have one number.
     let slot = format!("tailwater_snapshot_{backend}");
     let create = walsender.create_temporary_slot(&slot, SlotSnapshot::Export);
-    let created = make_slot(create, backend, &sql, settings.slot_within, stop).await;
+    let created = make_slot(create, backend, sql, settings.slot_within, stop).await;
     if stop.is_cancelled() {
         return Err(SnapshotError::Ended);
     }
     let created = created?;
-    tracing::info!("the snapshot is at {}: {} tables", created.consistent_point, carried.len());
-    Ok(Begun { hold, held, walsender, slot, created, question })
+    tracing::info!("the snapshot is at {}", created.consistent_point);
+    Ok(Begun { walsender, slot, created, question })
 }
 
-async fn copy(job: &SnapshotJob, begun: Begun) -> Result<SnapshotMark, SnapshotError> {
-    let Begun { hold, held, walsender, slot, created, question } = begun;
+async fn copy(
+    job: &SnapshotJob,
+    begun: Begun,
+    held: &BTreeSet<u32>,
+) -> Result<SnapshotMark, SnapshotError> {
+    let Begun { walsender, slot, created, question } = begun;
     let settings = &job.settings;
     let lsn = created.consistent_point;
     let plan = CopyPlan {
@@ -97,7 +134,6 @@ async fn copy(job: &SnapshotJob, begun: Begun) -> Result<SnapshotMark, SnapshotE
         Ok::<_, SnapshotError>(CopyChannels::InForce { hashes, map })
     };
     let snapshot = gather(&plan, job.relay.clone(), channels).await?;
-    drop(hold);
     if !snapshot.tables.iter().all(|table| held.contains(&table.oid)) {
         return Err(SnapshotError::Tables);
     }
