@@ -44,6 +44,7 @@ enum Phase {
     Idle,
     /// Bytes of rows, of all; those before `from` were loaded by an earlier run.
     Loading {
+        kind: &'static str,
         from: u64,
         done: u64,
         total: u64,
@@ -89,13 +90,13 @@ impl Progress {
         }
     }
 
-    /// The first load begins, or goes on: so many bytes of rows are in, of so many.
-    pub fn load_begins(&self, from: u64, total: u64) {
-        self.begin(Phase::Loading { from, done: from, total });
+    /// A load (`first load` or `reload`) begins, or goes on: so many bytes of rows are in, of so many.
+    pub fn load_begins(&self, kind: &'static str, from: u64, total: u64) {
+        self.begin(Phase::Loading { kind, from, done: from, total });
         if let Shown::Bar(bar) = &self.shown {
-            bar.set_style(style(
-                "first load {bar:32} {bytes}/{total_bytes} {bytes_per_sec} {eta} left {msg}",
-            ));
+            bar.set_style(style(&format!(
+                "{kind} {{bar:32}} {{bytes}}/{{total_bytes}} {{bytes_per_sec}} {{eta}} left {{msg}}"
+            )));
             bar.set_length(total);
             bar.set_position(from);
             // What an earlier run loaded says nothing of how fast this one is.
@@ -106,13 +107,13 @@ impl Progress {
     /// More bytes of rows are in; `table` is being loaded.
     pub fn loaded(&self, bytes: u64, table: &str) {
         let line = self.with(|state| {
-            let Phase::Loading { from, done, total } = &mut state.phase else { return None };
+            let Phase::Loading { kind, from, done, total } = &mut state.phase else { return None };
             *done += bytes;
-            let (from, done, total) = (*from, *done, *total);
+            let (kind, from, done, total) = (*kind, *from, *done, *total);
             let begun = state.begun;
             state
                 .line_due()
-                .then(|| format!("{}, table {table}", load_line((from, done, total), begun)))
+                .then(|| format!("{}, table {table}", load_line(kind, (from, done, total), begun)))
         });
         if let Shown::Bar(bar) = &self.shown {
             bar.inc(bytes);

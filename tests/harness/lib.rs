@@ -35,7 +35,7 @@ pub use lag::{CaptureLag, Lag, MasterLag, RelayLag, TerminalLag};
 pub use port::free_port;
 pub use postgres::{Cluster, ClusterBuilder, Database, Shutdown, pg_bin_dir};
 pub use process::{
-    Finished, Memory, Process, ProcessBuilder, RelayBuilder, RelayProcess, binary, capture,
+    Finished, Memory, Process, ProcessBuilder, RelayBuilder, RelayProcess, binary, capture, reload,
     terminal,
 };
 pub use proxy::{Direction, Mode, Proxy};

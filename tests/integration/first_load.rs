@@ -9,7 +9,7 @@ use rand::Rng;
 use crate::setup::{LIMIT, Options, Setup, Target, Terminal, capture_command};
 
 /// Some 100 MB of rows as COPY prints them, most of them in one table: seven objects and a small one.
-const MUCH: &str = "
+pub(crate) const MUCH: &str = "
     CREATE TABLE big (id int PRIMARY KEY, t text);
     CREATE TABLE line (id int PRIMARY KEY, big int REFERENCES big, note text);
     CREATE INDEX line_big ON line (big);
@@ -20,7 +20,7 @@ const MUCH: &str = "
     INSERT INTO small SELECT n, 'small ' || n FROM generate_series(1, 1000) n";
 
 /// What the load's record says; none where there is no load.
-async fn loaded_bytes(terminal: &Terminal) -> Result<Option<u64>> {
+pub(crate) async fn loaded_bytes(terminal: &Terminal) -> Result<Option<u64>> {
     let (exists, read) = match &terminal.target {
         Target::Postgres(_) => (
             "SELECT count(*)::text FROM pg_class WHERE oid = to_regclass('tailwater.load')",
@@ -38,7 +38,11 @@ async fn loaded_bytes(terminal: &Terminal) -> Result<Option<u64>> {
 }
 
 /// Waits until a part is committed behind those that were.
-async fn part_behind(terminal: &Terminal, before: u64, pull: &mut Process) -> Result<u64> {
+pub(crate) async fn part_behind(
+    terminal: &Terminal,
+    before: u64,
+    pull: &mut Process,
+) -> Result<u64> {
     let mut now = before;
     eventually("another part is committed", LIMIT, async || {
         now = loaded_bytes(terminal).await?.unwrap_or(before);
@@ -48,11 +52,12 @@ async fn part_behind(terminal: &Terminal, before: u64, pull: &mut Process) -> Re
     Ok(now)
 }
 
-/// Where each run began, MB: all lines of both kinds, in order.
-fn began_at(stderr: &str) -> Vec<u64> {
-    let fresh = |line: &str| line.starts_with("first load of ").then_some(0);
+/// Where each run of this kind of load began, MB: all lines, in order.
+pub(crate) fn began_at(kind: &str, stderr: &str) -> Vec<u64> {
+    let (first, more) = (format!("{kind} of "), format!("going on with the {kind} of "));
+    let fresh = |line: &str| line.starts_with(&first).then_some(0);
     let again = |line: &str| {
-        let rest = line.strip_prefix("going on with the first load of ")?;
+        let rest = line.strip_prefix(&more)?;
         let (_, rest) = rest.split_once(" tables, ")?;
         rest.split_once(" of ")?.0.parse().ok()
     };
@@ -90,7 +95,7 @@ async fn killed_at_random_moments(
     }
     let done = pull.wait(LIMIT).await?;
     assert_eq!(done.code, 0, "{}", done.stderr);
-    let began = began_at(&done.stderr);
+    let began = began_at("first load", &done.stderr);
     assert_eq!(began.last(), Some(&(at / 1_000_000)), "it did not go on at {at}: {}", done.stderr);
     assert!(began.is_sorted(), "a run began before the one before it: {}", done.stderr);
     Ok((kills, began))
@@ -198,7 +203,7 @@ async fn another_master() -> Result<Database> {
     Ok(other)
 }
 
-async fn status(terminal: &Terminal) -> Result<String> {
+pub(crate) async fn status(terminal: &Terminal) -> Result<String> {
     let program = harness::binary("tailwater-terminal")?;
     let command = harness::ProcessBuilder::new("status", program);
     let done = command.args(["status", "--target", &terminal.url()]).run(LIMIT).await?;

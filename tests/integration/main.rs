@@ -27,6 +27,7 @@ mod keys;
 mod position;
 mod publication;
 mod relay;
+mod reload;
 mod safety;
 mod sequences;
 mod setup;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result, bail};
 use harness::{
     Cluster, Comparison, Database, Finished, Lsn, Process, ProcessBuilder, RelayProcess, Scratch,
-    Tables, capture, compare_postgres, compare_sqlite, terminal,
+    Tables, capture, compare_postgres, compare_sqlite, reload, terminal,
 };
 
 /// How long anything may take on a busy machine before it counts as stuck.
@@ -125,6 +125,15 @@ impl Setup {
         Ok(done)
     }
 
+    /// Loads `terminal` anew, which must end well.
+    pub(crate) async fn reload(&self, terminal: &Terminal) -> Result<Finished> {
+        let done = terminal.reload_command(&self.relay.url())?.run(LIMIT).await?;
+        if done.code != 0 {
+            bail!("reload of {} ended with {}: {}", terminal.name, done.code, done.stderr);
+        }
+        Ok(done)
+    }
+
     /// Brings everything to the terminals and compares all tables.
     pub(crate) async fn all_equal(&self, terminals: &[&Terminal]) -> Result<()> {
         self.captured().await?;
@@ -181,6 +190,32 @@ impl Terminal {
             Some(channels) => command.args(["--channels", channels]),
             None => command,
         })
+    }
+
+    /// Whether it is a file.
+    pub(crate) fn is_sqlite(&self) -> bool {
+        matches!(self.target, Target::Sqlite { .. })
+    }
+
+    /// `tailwater-terminal reload`.
+    pub(crate) fn reload_command(&self, relay_url: &str) -> Result<ProcessBuilder> {
+        let command = reload(relay_url, SOURCE, &self.url(), &self.name)?;
+        Ok(match &self.channels {
+            Some(channels) => command.args(["--channels", channels]),
+            None => command,
+        })
+    }
+
+    /// Several statements at once.
+    pub(crate) async fn execute(&self, sql: &str) -> Result<()> {
+        match &self.target {
+            Target::Postgres(database) => database.execute(sql).await,
+            Target::Sqlite { file, .. } => {
+                let client = rusqlite::Connection::open(file)?;
+                client.busy_timeout(Duration::from_secs(30))?;
+                client.execute_batch(sql).with_context(|| sql.to_owned())
+            }
+        }
     }
 
     /// Compares with the master.

@@ -29,6 +29,11 @@ pub(super) enum Command {
     /// was interrupted, then the changes. Made for cron: without more flags it runs once, to the
     /// relay's head as it is at the start.
     Pull(Box<PullArgs>),
+    /// Load the relay's newest snapshot anew into a target that was loaded before: the repair where its
+    /// tables were damaged, or something else wrote to them. Rows are loaded beside the old ones, which
+    /// readers see until all are exchanged in one transaction; both need room meanwhile. Interrupted, it
+    /// is gone on with by the next reload or pull. The target stands at the snapshot afterwards; pull next.
+    Reload(Box<ReloadArgs>),
     /// Where a target stands, where the relay's head is, and how far behind that is.
     Status(Box<StatusArgs>),
     /// Print changes as they come; needs no target.
@@ -69,6 +74,7 @@ impl Command {
     pub(super) fn config(&self) -> Option<&std::path::Path> {
         let relay = match self {
             Self::Pull(args) => &args.relay,
+            Self::Reload(args) => &args.relay,
             Self::Status(args) => &args.relay,
             Self::Tail(args) => &args.relay,
         };
@@ -107,6 +113,22 @@ pub(super) struct PullArgs {
     /// Or after so long, while more is there to apply [default: 1s].
     #[arg(long, env = "TAILWATER_COMMIT_AFTER", value_parser = parse_duration, value_name = "DURATION")]
     pub(super) commit_after: Option<Duration>,
+    /// Show no progress; errors only.
+    #[arg(long, short, env = "TAILWATER_QUIET")]
+    pub(super) quiet: bool,
+}
+
+/// Flags of `reload`.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct ReloadArgs {
+    #[command(flatten)]
+    pub(super) relay: RelayArgs,
+    /// The target, as `pull` was given it.
+    #[arg(long, env = "TAILWATER_TARGET", value_name = "URL", hide_env_values = true)]
+    pub(super) target: Option<String>,
+    /// This terminal's name, as `pull` was given it.
+    #[arg(long, env = "TAILWATER_NAME", value_name = "NAME")]
+    pub(super) name: Option<TerminalName>,
     /// Show no progress; errors only.
     #[arg(long, short, env = "TAILWATER_QUIET")]
     pub(super) quiet: bool,

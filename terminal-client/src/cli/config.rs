@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{
-    args::{PullArgs, RelayArgs, StatusArgs, TailArgs},
+    args::{PullArgs, RelayArgs, ReloadArgs, StatusArgs, TailArgs},
     duration::parse_duration,
     failure::CliError,
     logging::LogFormat,
@@ -141,6 +141,18 @@ impl Configured for PullArgs {
         self.follow = file.follow.unwrap_or(false);
         self.cron.clone_from(&file.cron);
         one("every", file.every.as_ref(), &mut self.every, parse_duration)
+    }
+}
+
+impl Configured for ReloadArgs {
+    fn relay_args(&mut self) -> &mut RelayArgs {
+        &mut self.relay
+    }
+
+    fn take(&mut self, file: &ConfigFile) -> Result<(), String> {
+        self.target = self.target.take().or_else(|| file.target.clone());
+        self.quiet |= file.quiet.unwrap_or(false);
+        one("name", file.name.as_ref(), &mut self.name, plain)
     }
 }
 

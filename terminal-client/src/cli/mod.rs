@@ -1,4 +1,4 @@
-//! The program: flags, configuration file, exit codes; `pull`, `status`, `tail`.
+//! The program: flags, configuration file, exit codes; `pull`, `reload`, `status`, `tail`.
 
 mod args;
 mod config;
@@ -7,7 +7,9 @@ mod duration;
 mod failure;
 mod logging;
 mod pull;
+mod reload;
 mod run;
+mod settings;
 mod status;
 mod tail;
 

@@ -1,22 +1,19 @@
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::str::FromStr;
 
 use croner::Cron;
 use tokio_util::sync::CancellationToken;
-use wire::TerminalName;
 
 use super::{
     args::PullArgs,
     config::Configured,
-    connection::{relays, source_name, spool_dir},
+    connection::source_name,
     failure::CliError,
+    settings::{ONCE_PATIENCE, settings, target},
 };
 use crate::{
     progress::Progress,
-    pull::{Bounds, Outcome, Schedule, Settings, TargetAddress, run},
+    pull::{Bounds, Outcome, Schedule, run},
 };
-
-/// How long `--once` goes on without progress where nothing else is said.
-const ONCE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `pull`; says at the end what was done.
 pub(super) async fn pull(
@@ -32,25 +29,13 @@ pub(super) async fn pull(
         Schedule::Once => Some(args.relay.timeout.unwrap_or(ONCE_PATIENCE)),
         _ => args.relay.timeout,
     };
-    let relays = relays(&args.relay, &source, patience)?;
-    let terminal = match args.name {
-        Some(name) => name,
-        None => default_name(&target),
-    };
     let bounds = Bounds::default();
-    let settings = Arc::new(Settings {
-        source,
-        terminal,
-        spool_dir: Some(spool_dir(&args.relay)),
-        channels: args.relay.channels,
-        relays,
-        patience,
-        bounds: Bounds {
-            commit_changes: args.commit_changes.unwrap_or(bounds.commit_changes),
-            commit_after: args.commit_after.unwrap_or(bounds.commit_after),
-            ..bounds
-        },
-    });
+    let bounds = Bounds {
+        commit_changes: args.commit_changes.unwrap_or(bounds.commit_changes),
+        commit_after: args.commit_after.unwrap_or(bounds.commit_after),
+        ..bounds
+    };
+    let settings = settings(&args.relay, source, args.name, &target, patience, bounds)?;
     let outcome = run(&schedule, &target, settings.clone(), progress, stop).await;
     progress.end();
     progress.say(&match outcome? {
@@ -62,7 +47,7 @@ pub(super) async fn pull(
             format!("stopped; {} is at {applied}, all of it committed", settings.source)
         }
         Outcome::Stopped { applied: None } => {
-            "stopped before the first load was complete; the next pull begins it anew".to_owned()
+            "stopped before the first load was complete; the next pull goes on with it".to_owned()
         }
         Outcome::Busy => format!(
             "another run is pulling {} into this target; this one leaves it to that",
@@ -70,12 +55,6 @@ pub(super) async fn pull(
         ),
     });
     Ok(())
-}
-
-/// The target that was given.
-pub(super) fn target(text: Option<&str>) -> Result<TargetAddress, CliError> {
-    let missing = CliError::Missing { flag: "target", variable: "TAILWATER_TARGET" };
-    Ok(TargetAddress::from_str(text.ok_or(missing)?)?)
 }
 
 fn schedule(args: &PullArgs) -> Result<Schedule, CliError> {
@@ -97,18 +76,4 @@ fn schedule(args: &PullArgs) -> Result<Schedule, CliError> {
         ))
     })?;
     Ok(Schedule::Cron(Box::new(cron)))
-}
-
-/// This host and the target's database, as far as a name can hold them.
-fn default_name(target: &TargetAddress) -> TerminalName {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = host.split('.').next().unwrap_or_default().trim();
-    let text = format!("{host}-{}", target.database());
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '-' };
-    let name: String = text.chars().map(safe).collect();
-    let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-    let name = name.get(..name.len().min(63)).unwrap_or("terminal");
-    TerminalName::new(name)
-        .or_else(|_| TerminalName::new("terminal"))
-        .unwrap_or_else(|_| unreachable!())
 }

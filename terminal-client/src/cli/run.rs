@@ -10,6 +10,7 @@ use super::{
     failure::CliError,
     logging::start_logging,
     pull::pull,
+    reload::reload,
     status::status,
     tail::tail,
 };
@@ -30,9 +31,12 @@ pub async fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     let format = cli.log_format.or_else(|| log_format(cli.command.config()?));
-    let quiet = matches!(&cli.command, Command::Pull(args) if args.quiet);
-    let bar = matches!(&cli.command, Command::Pull(_));
-    let progress = Arc::new(Progress::new(quiet || !bar));
+    let shows_progress = match &cli.command {
+        Command::Pull(args) => !args.quiet,
+        Command::Reload(args) => !args.quiet,
+        Command::Status(_) | Command::Tail(_) => false,
+    };
+    let progress = Arc::new(Progress::new(!shows_progress));
     start_logging(format.unwrap_or_default(), &progress);
     let stop = CancellationToken::new();
     let result = match stop_on_signals(stop.clone()) {
@@ -56,6 +60,7 @@ async fn command(
 ) -> Result<(), CliError> {
     match command {
         Command::Pull(args) => pull(*args, progress, stop).await,
+        Command::Reload(args) => reload(*args, progress, stop).await,
         Command::Status(args) => status(*args).await,
         Command::Tail(args) => tail(*args, stop).await,
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use wire::{ChannelName, Lineage, Lsn, SourceName};
 
 use super::{
-    args::StatusArgs, config::Configured, connection::relays, failure::CliError, pull::target,
+    args::StatusArgs, config::Configured, connection::relays, failure::CliError, settings::target,
 };
 use crate::{
     postgres::PostgresTarget,
@@ -31,7 +31,7 @@ struct SourceStatus {
     lineage: Lineage,
     /// None while the first load is under way.
     lsn: Option<Lsn>,
-    /// None where it is complete, or has not made a table yet.
+    /// None where none is under way, or it has not made a table yet.
     load: Option<LoadStatus>,
     /// None for all.
     channels: Option<Vec<ChannelName>>,
@@ -39,9 +39,11 @@ struct SourceStatus {
     relay: Option<RelayStatus>,
 }
 
-/// How far the first load is.
+/// How far a load is.
 #[derive(Debug, Serialize)]
 struct LoadStatus {
+    /// `first load`, or `reload`: then the tables are whole meanwhile, as of the position.
+    kind: &'static str,
     /// The snapshot's position.
     snapshot: Lsn,
     /// Tables whose rows are all in.
@@ -87,22 +89,23 @@ async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus,
     for source in names {
         let Some(stored) = target.stored(&source).await? else { continue };
         let lsn = stored.applied();
-        let load = match lsn {
-            Some(_) => None,
-            None => target.unfinished_load(&source).await?,
-        };
-        let snapshot = stored.position.lsn;
+        let load = target.unfinished_load(&source).await?;
+        // Only a reload goes beside a position.
+        let load = load.filter(|load| lsn.is_none() || load.plan.reload.is_some());
+        let reloading = lsn.is_some() && load.is_some();
+        let first = stored.position.lsn;
         sources.push(SourceStatus {
             relay: relay_status(args, &source, lsn).await?,
             source,
             state: match stored.state {
-                StoredState::Loading => "loading",
-                StoredState::Ready => "ready",
+                StoredState::Ready if !reloading => "ready",
+                _ => "loading",
             },
             lineage: stored.position.lineage,
             lsn,
             load: load.map(|LoadRecord { point, plan, .. }| LoadStatus {
-                snapshot,
+                kind: plan.kind(),
+                snapshot: plan.reload.as_ref().map_or(first, |reload| reload.lsn),
                 tables: point.tables,
                 bytes: point.bytes,
                 total_bytes: plan.bytes,
@@ -161,10 +164,10 @@ fn shown(status: &TargetStatus) -> String {
 }
 
 fn load_line(load: &LoadStatus) -> String {
-    let LoadStatus { snapshot, tables, bytes, total_bytes } = load;
+    let LoadStatus { kind, snapshot, tables, bytes, total_bytes } = load;
     let percent = (u128::from(*bytes) * 100).checked_div((*total_bytes).into()).unwrap_or(100);
     format!(
-        "load     {percent}%: {} of {} MB of rows, {tables} tables complete, from the snapshot at {snapshot}",
+        "load     {kind}, {percent}%: {} of {} MB of rows, {tables} tables complete, from the snapshot at {snapshot}",
         bytes / 1_000_000,
         total_bytes / 1_000_000
     )

@@ -130,11 +130,11 @@ impl Refusal {
             }
             Self::Expired { snapshot: Some(lsn) } => {
                 return format!(
-                    "The log no longer reaches back to this target's position; load the snapshot at {lsn} into a new target"
+                    "The log no longer reaches back to this position; the snapshot at {lsn} leads on"
                 );
             }
             Self::Expired { snapshot: None } => {
-                "The log no longer reaches back to this target's position, and the relay has no snapshot yet: wait for one, then load it into a new target"
+                "The log no longer reaches back to this position; a newer snapshot leads on"
             }
             Self::Other(_) => {
                 "See the relay's log; terminal and relay may be of different versions"

@@ -35,7 +35,7 @@ mod snapshot_objects;
 mod spool;
 mod standing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 mod token;
 mod whereabouts;

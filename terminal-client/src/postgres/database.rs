@@ -8,7 +8,7 @@ use super::{
     apply::RowApply,
     connect::{Server, Session, error_of},
     create::{run, set_sequences},
-    load::{Load, Place, begin, discard, finish, unfinished},
+    load::{Load, Place, begin, begin_reload, discard, finish, unfinished},
     position_row::PositionRow,
     session::{NO_REPLICA_ROLE, open},
 };
@@ -117,6 +117,16 @@ impl Target for PostgresTarget {
     ) -> Result<(), TargetError> {
         let place = Place { target: &self.name, client: &self.session.client, source };
         self.load = begin(place, &mut self.row, stored, snapshot).await?;
+        Ok(())
+    }
+
+    async fn begin_reload(
+        &mut self,
+        source: &SourceName,
+        snapshot: &Snapshot,
+    ) -> Result<(), TargetError> {
+        let place = Place { target: &self.name, client: self.client(), source };
+        self.load = begin_reload(place, snapshot, !self.replica_role).await?;
         Ok(())
     }
 

@@ -1,11 +1,15 @@
 use std::time::Instant;
 
 /// Percent, bytes, rate and time left; rate and time by what was loaded since `begun`.
-pub(super) fn load_line((from, done, total): (u64, u64, u64), begun: Instant) -> String {
+pub(super) fn load_line(
+    kind: &str,
+    (from, done, total): (u64, u64, u64),
+    begun: Instant,
+) -> String {
     let percent = (u128::from(done) * 100).checked_div(total.into()).unwrap_or(100);
     let (now, left) = (done.saturating_sub(from), total.saturating_sub(from));
     format!(
-        "first load: {percent}%, {} of {} MB, {} MB/s{}",
+        "{kind}: {percent}%, {} of {} MB, {} MB/s{}",
         mb(done),
         mb(total),
         mb(per_second(now, begun)),
@@ -39,11 +43,11 @@ mod tests {
     #[test]
     fn a_load_that_goes_on_is_as_fast_as_this_run() {
         let begun = Instant::now() - Duration::from_secs(8);
-        let line = load_line((500_000_000, 600_000_000, 1_000_000_000), begun);
+        let line = load_line("first load", (500_000_000, 600_000_000, 1_000_000_000), begun);
         let (shown, left) = line.rsplit_once(", ").unwrap();
         assert_eq!(shown, "first load: 60%, 600 of 1000 MB, 12 MB/s");
         // 400 MB at some 12 MB/s.
         assert!(left.starts_with("32 s") || left.starts_with("33 s"), "{left}");
-        assert_eq!(load_line((0, 0, 0), begun), "first load: 100%, 0 of 0 MB, 0 MB/s");
+        assert_eq!(load_line("reload", (0, 0, 0), begun), "reload: 100%, 0 of 0 MB, 0 MB/s");
     }
 }

@@ -38,7 +38,8 @@ pub(super) fn choose(mut snapshots: Vec<Snapshot>, unfinished: Option<&LoadRecor
 pub(super) struct Beginning<'a> {
     pub(super) settings: &'a Settings,
     pub(super) progress: &'a Progress,
-    pub(super) stored: &'a Stored,
+    /// What a first load notes before; none for a reload.
+    pub(super) stored: Option<&'a Stored>,
     pub(super) snapshot: &'a Snapshot,
 }
 
@@ -49,36 +50,45 @@ impl Beginning<'_> {
         target: &mut T,
         unfinished: Option<LoadRecord>,
     ) -> Result<LoadPoint, PullError> {
-        let Self { settings: Settings { source, .. }, progress, snapshot, .. } = self;
+        let Self { settings: Settings { source, .. }, progress, snapshot, stored } = self;
         let bytes = snapshot.tables.iter().map(|table| table.raw_len).sum();
         let count = snapshot.tables.len();
+        let kind = if stored.is_some() { "first load" } else { "reload" };
         if let Some(record) = unfinished {
+            let other = record.plan.kind() != kind;
             let offered = record.snapshot == snapshot_id(snapshot);
-            if offered && target.resume_load(&record, snapshot).await? {
+            if !other && offered && target.resume_load(&record, snapshot).await? {
                 progress.say(&format!(
-                    "going on with the first load of {source} from the snapshot at {}: {} of {count} tables, {} of {} MB of rows are in",
+                    "going on with the {kind} of {source} from the snapshot at {}: {} of {count} tables, {} of {} MB of rows are in",
                     snapshot.lsn,
                     record.point.tables,
                     record.point.bytes / 1_000_000,
                     bytes / 1_000_000
                 ));
-                progress.load_begins(record.point.bytes, bytes);
+                progress.load_begins(kind, record.point.bytes, bytes);
                 return Ok(record.point);
             }
-            let why =
-                if offered { "one of its tables is gone" } else { "its snapshot is not offered" };
+            let why = match (other, offered) {
+                (true, _) => "this database has no position any more",
+                (_, true) => "one of its tables is gone",
+                _ => "its snapshot is not offered",
+            };
             progress.say(&format!(
-                "an interrupted first load of {source} cannot go on, for {why}: what it left is removed"
+                "an interrupted {} of {source} cannot go on, for {why}: what it left is removed",
+                record.plan.kind()
             ));
             target.discard_load(source, &record).await?;
         }
         progress.say(&format!(
-            "first load of {source} from the snapshot at {}: {count} tables, {} MB of rows",
+            "{kind} of {source} from the snapshot at {}: {count} tables, {} MB of rows",
             snapshot.lsn,
             bytes / 1_000_000
         ));
-        progress.load_begins(0, bytes);
-        target.begin_load(source, self.stored, snapshot).await?;
+        progress.load_begins(kind, 0, bytes);
+        match stored {
+            Some(stored) => target.begin_load(source, stored, snapshot).await?,
+            None => target.begin_reload(source, snapshot).await?,
+        }
         Ok(LoadPoint::default())
     }
 }

@@ -1,8 +1,12 @@
 use std::time::Duration;
 
-use wire::{Lsn, SourceName};
+use wire::{Lineage, Lsn, SourceName};
 
-use crate::{fetch::FetchError, range::RangeError, target::TargetError};
+use crate::{
+    fetch::{FetchError, Refusal},
+    range::RangeError,
+    target::TargetError,
+};
 
 /// Why a pull ended without having done what it was to do.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +52,45 @@ pub enum PullError {
         /// As asked.
         asked: String,
     },
+    /// The relay's snapshots are of another history.
+    #[error(
+        "the target has the history {own} of source {source_name}, and the relay {relay} has {theirs}: one is never loaded over the other. Check --relay and --source-name; to follow the relay's, pull into a new database (for SQLite: a new file)"
+    )]
+    OtherLineage {
+        /// The relay.
+        relay: String,
+        /// The source.
+        source_name: SourceName,
+        /// The target's.
+        own: Lineage,
+        /// The relay's.
+        theirs: Lineage,
+    },
+    /// The log begins behind the target's position, and no snapshot leads there.
+    #[error(
+        "the log of source {source_name} at the relay {relay} no longer reaches back to the target's position {own}, and its newest snapshot is at {snapshot}, not beyond it: wait for a newer snapshot, then pull again"
+    )]
+    NoWayOn {
+        /// The relay.
+        relay: String,
+        /// The source.
+        source_name: SourceName,
+        /// The target's position.
+        own: Lsn,
+        /// The newest snapshot's.
+        snapshot: Lsn,
+    },
+    /// A reload found the target in use.
+    #[error(
+        "another run is pulling {source_name} into this target, and nothing was loaded: end it (a service that follows, too), then reload"
+    )]
+    InUse {
+        /// The source.
+        source_name: SourceName,
+    },
     /// A snapshot that cannot be what it says.
     #[error(
-        "the snapshot at {lsn} of source {source_name}: table {table}: {why}; the first load stays unfinished"
+        "the snapshot at {lsn} of source {source_name}: table {table}: {why}; the load stays unfinished"
     )]
     Snapshot {
         /// The source.
@@ -97,6 +137,12 @@ impl PullError {
         }
     }
 
+    /// Whether the log begins behind the target's position.
+    pub(super) fn is_expired(&self) -> bool {
+        let Self::Fetch(error) = self else { return false };
+        matches!(error.refusal(), Some(Refusal::Expired { .. }))
+    }
+
     /// The exit code: 2 usage or configuration, 3 the other side refused, 4 not reachable or not ready
     /// in the time given, 1 the rest.
     pub fn exit_code(&self) -> u8 {
@@ -105,7 +151,11 @@ impl PullError {
             Self::Range(error) if error.is_fork() => 3,
             Self::Range(_) | Self::Internal(_) | Self::Snapshot { .. } => 1,
             Self::Target(error) => target_code(error),
-            Self::NotReady { .. } | Self::BehindGoal { .. } | Self::StillHeld => 4,
+            Self::OtherLineage { .. } | Self::NoWayOn { .. } => 3,
+            Self::NotReady { .. }
+            | Self::BehindGoal { .. }
+            | Self::StillHeld
+            | Self::InUse { .. } => 4,
             Self::Channels { .. } => 2,
             Self::GaveUp { .. } => 4,
         }

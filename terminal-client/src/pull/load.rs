@@ -6,6 +6,7 @@ use wire::{ObjectHeader, ObjectKind, Snapshot, SnapshotTable, SourceName};
 use super::{
     begin::{Beginning, choose, snapshots},
     error::PullError,
+    order::Order,
     settings::Settings,
 };
 use crate::{
@@ -24,22 +25,28 @@ const PIECES_AHEAD: usize = 4;
 const PART_BYTES: u64 = 8 << 20;
 
 /// Loads a snapshot part by part; goes on with a load that was interrupted, if the relay still has
-/// its snapshot. The state `ready` comes with the last part.
-pub(super) async fn first_load<T: Target>(
+/// its snapshot. The state `ready`, or for a reload the new position, comes with the last part.
+pub(super) async fn load<T: Target>(
     target: &mut T,
     settings: &Settings,
     spool: &Arc<Spool>,
     progress: &Progress,
+    order: &Order,
 ) -> Result<Stored, PullError> {
+    let again = !matches!(order, Order::First);
     let unfinished = target.unfinished_load(&settings.source).await?;
+    // Beside a position, a first load's record can only be a left-over; its tables must not go.
+    let unfinished = unfinished.filter(|record| !again || record.plan.reload.is_some());
     let snapshot = choose(snapshots(settings).await?, unfinished.as_ref());
+    order.permits(settings, &snapshot)?;
     let mut stored = Stored {
         position: Position::proved(snapshot.lineage, snapshot.lsn, snapshot.hashes.clone()),
         state: StoredState::Loading,
         channels: settings.stored_channels(),
         channel_map: snapshot.channel_map.clone(),
     };
-    let beginning = Beginning { settings, progress, stored: &stored, snapshot: &snapshot };
+    let noted = (!again).then_some(&stored);
+    let beginning = Beginning { settings, progress, stored: noted, snapshot: &snapshot };
     let point = beginning.begin(target, unfinished).await?;
     let mut objects = SnapshotObjects::start(
         &settings.relays,

@@ -1,11 +1,14 @@
-//! The loop: first load, then ranges of the log, fetched ahead and applied, until the goal is reached.
+//! The loop: a load where one is due, then ranges of the log, fetched ahead and applied, until the goal
+//! is reached.
 
+mod address;
 mod applier;
 mod begin;
 mod bundle;
 mod decode;
 mod error;
 mod load;
+mod order;
 mod schedule;
 mod session;
 mod settings;
@@ -14,6 +17,7 @@ mod status;
 mod tests;
 mod trouble;
 
+pub use address::TargetAddress;
 pub use error::PullError;
-pub use schedule::{Outcome, Schedule, TargetAddress, run};
+pub use schedule::{Outcome, Schedule, reload, run};
 pub use settings::{Bounds, Settings};

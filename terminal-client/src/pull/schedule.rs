@@ -1,5 +1,4 @@
 use std::{
-    str::FromStr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use wire::Lsn;
 
 use super::{
+    address::TargetAddress,
     error::PullError,
     session::{End, Goal, Session},
     settings::Settings,
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     fetch::{FetchError, Refusal},
-    postgres::{PostgresTarget, Server},
+    postgres::PostgresTarget,
     progress::Progress,
-    sqlite::{SqliteFile, SqliteTarget},
-    target::{Target, TargetError},
+    sqlite::SqliteTarget,
+    target::Target,
 };
 
 /// When a pull runs.
@@ -34,39 +34,6 @@ pub enum Schedule {
     Cron(Box<Cron>),
     /// On and on, as changes come.
     Follow,
-}
-
-/// A target, not opened yet.
-#[derive(Clone, Debug)]
-pub enum TargetAddress {
-    /// A PostgreSQL database.
-    Postgres(Box<Server>),
-    /// A SQLite file.
-    Sqlite(SqliteFile),
-}
-
-impl FromStr for TargetAddress {
-    type Err = TargetError;
-
-    fn from_str(text: &str) -> Result<Self, TargetError> {
-        match text.trim().strip_prefix("sqlite:") {
-            Some(file) => SqliteFile::new(file).map(Self::Sqlite),
-            None => Server::from_url(text).map(Box::new).map(Self::Postgres),
-        }
-    }
-}
-
-impl TargetAddress {
-    /// The database's name: that of the file for SQLite.
-    pub fn database(&self) -> String {
-        match self {
-            Self::Postgres(server) => server.database().to_owned(),
-            Self::Sqlite(file) => {
-                let stem = file.path.file_stem().unwrap_or_default();
-                stem.to_string_lossy().into_owned()
-            }
-        }
-    }
 }
 
 /// How a pull ended without an error.
@@ -116,6 +83,21 @@ pub async fn run(
                 })
                 .await
         }
+    }
+}
+
+/// Loads the relay's newest snapshot, into a target that was loaded before as into an empty one; goes on
+/// with a load that was interrupted. A `stop` leaves what was there, and what was loaded to go on with.
+pub async fn reload(
+    target: &TargetAddress,
+    settings: Arc<Settings>,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> Result<Outcome, PullError> {
+    let source_name = settings.source.clone();
+    match (Runner { target, settings, progress, stop }).once(Goal::Reload).await? {
+        Outcome::Busy => Err(PullError::InUse { source_name }),
+        outcome => Ok(outcome),
     }
 }
 

@@ -8,7 +8,8 @@ use super::{
     applier::Applier,
     bundle::Bundle,
     error::PullError,
-    load::first_load,
+    load::load,
+    order::Order,
     settings::Settings,
     status::{Status, keep_telling, last_word},
     trouble::Trouble,
@@ -31,6 +32,8 @@ pub(super) enum Goal {
     Head,
     /// On and on.
     Follow,
+    /// At the relay's newest snapshot, loaded anew.
+    Reload,
 }
 
 /// How a session ended.
@@ -91,18 +94,69 @@ impl<T: Target> Session<'_, T> {
         let _telling = AbortOnDropHandle::new(tokio::spawn(telling));
         let spool = Spool::create(self.settings.spool_dir.as_deref()).map_err(FetchError::from)?;
         let spool = Arc::new(spool);
-        let (stored, fixed) = match loaded {
-            Some(stored) => (stored, None),
-            None => {
-                let load = load(self.target, &self.settings, &spool, self.progress, goal);
-                tokio::select! {
-                    loaded = load => loaded?,
-                    () = self.stop.cancelled() => return Ok(End::Stopped { applied: None }),
-                }
+        let mut order = match &loaded {
+            None => Some(Order::First),
+            // A reload that was begun is finished first, whoever began it.
+            Some(stored) if goal == Goal::Reload || self.is_reloading().await? => {
+                Some(Order::Again(stored.position.clone()))
             }
+            Some(_) => None,
         };
-        note(status, &stored);
-        self.follow(stored, spool, goal, fixed, status).await
+        let (mut stored, mut fixed) = (loaded, None);
+        loop {
+            if let Some(order) = order.take() {
+                if goal == Goal::Head && fixed.is_none() {
+                    fixed = head(&self.settings).await?;
+                }
+                let Some(loaded) = self.load(&order, &spool, status).await? else {
+                    return Ok(End::Stopped { applied: stored.map(|stored| stored.position.lsn) });
+                };
+                note(status, &loaded);
+                stored = Some(loaded);
+            }
+            let Some(now) = stored.clone() else { return Ok(End::Stopped { applied: None }) };
+            if goal == Goal::Reload {
+                let applied = now.position.lsn;
+                return Ok(End::Reached { applied, transactions: 0, changes: 0 });
+            }
+            match self.follow(now, spool.clone(), goal, fixed, status).await {
+                Err(error) if error.is_expired() => {
+                    self.progress.say(&format!("{error}"));
+                    stored = self.target.stored(&self.settings.source).await?;
+                    order = stored.as_ref().map(|stored| Order::Beyond(stored.position.clone()));
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Whether a reload was begun and is not finished.
+    async fn is_reloading(&mut self) -> Result<bool, PullError> {
+        let unfinished = self.target.unfinished_load(&self.settings.source).await?;
+        Ok(unfinished.is_some_and(|record| record.plan.reload.is_some()))
+    }
+
+    /// None where it was told to stop.
+    async fn load(
+        &mut self,
+        order: &Order,
+        spool: &Arc<Spool>,
+        status: &watch::Sender<Status>,
+    ) -> Result<Option<Stored>, PullError> {
+        status.send_modify(|status| status.state = TerminalState::Loading);
+        let now = status.borrow().clone();
+        let settings = &self.settings;
+        let load = async {
+            // What was loaded before must not look as if it went on.
+            if !matches!(order, Order::First) {
+                last_word(settings, &now).await;
+            }
+            load(self.target, settings, spool, self.progress, order).await
+        };
+        tokio::select! {
+            loaded = load => loaded.map(Some),
+            () = self.stop.cancelled() => Ok(None),
+        }
     }
 
     fn prefetch(
@@ -118,7 +172,7 @@ impl<T: Target> Session<'_, T> {
             channels: settings.channels.clone(),
             limit_bytes: settings.bounds.answer_bytes,
             wait: match goal {
-                Goal::Head => Duration::ZERO,
+                Goal::Head | Goal::Reload => Duration::ZERO,
                 Goal::Follow => settings.bounds.poll_wait,
             },
             report: status.borrow().with_pull(&settings.terminal),
@@ -196,24 +250,14 @@ fn bundle_of(
     })
 }
 
-/// The first load, and the goal where it must be fixed before.
-async fn load<T: Target>(
-    target: &mut T,
-    settings: &Settings,
-    spool: &Arc<Spool>,
-    progress: &Progress,
-    goal: Goal,
-) -> Result<(Stored, Option<Lsn>), PullError> {
-    let fixed = match goal {
-        Goal::Follow => None,
-        Goal::Head => match settings.relays.head().await {
-            Ok(head) => head,
-            // It is waited for by the load.
-            Err(error) if error.refusal() == Some(Refusal::UnknownSource) => None,
-            Err(error) => return Err(error.into()),
-        },
-    };
-    Ok((first_load(target, settings, spool, progress).await?, fixed))
+/// The goal where it must be fixed before a load.
+async fn head(settings: &Settings) -> Result<Option<Lsn>, PullError> {
+    match settings.relays.head().await {
+        Ok(head) => Ok(head),
+        // It is waited for by the load.
+        Err(error) if error.refusal() == Some(Refusal::UnknownSource) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn note(status: &watch::Sender<Status>, stored: &Stored) {

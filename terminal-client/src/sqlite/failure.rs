@@ -42,4 +42,4 @@ pub(super) fn failed(target: &str, doing: &str, error: &Error) -> TargetError {
 
 /// For the advice in errors.
 pub(super) const LOAD_ANEW: &str =
-    "or load this terminal anew: remove the file together with its -wal and -shm files";
+    "or run `tailwater-terminal reload`, which loads the tables anew";

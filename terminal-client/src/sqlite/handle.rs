@@ -101,6 +101,15 @@ impl Target for SqliteTarget {
         self.worker.call(move |session| session.begin_load(&source, &stored, &snapshot)).await
     }
 
+    async fn begin_reload(
+        &mut self,
+        source: &SourceName,
+        snapshot: &Snapshot,
+    ) -> Result<(), TargetError> {
+        let (source, snapshot) = (source.clone(), snapshot.clone());
+        self.worker.call(move |session| session.begin_reload(&source, &snapshot)).await
+    }
+
     async fn begin_table(&mut self, table: &SnapshotTable) -> Result<(), TargetError> {
         let table = table.clone();
         self.worker.call(move |session| session.begin_table(&table)).await

@@ -17,6 +17,7 @@ use crate::target::{LoadPlan, LoadPoint, LoadRecord, Operation, Stored, TargetEr
 pub(super) struct Session {
     database: Database,
     position: PositionRow,
+    plan: LoadPlan,
     load: Vec<LoadTable>,
     rows: Option<TableRows>,
     apply: RowApply,
@@ -27,6 +28,7 @@ impl Session {
         Self {
             database,
             position: PositionRow::default(),
+            plan: LoadPlan::default(),
             load: Vec::new(),
             rows: None,
             apply: RowApply::default(),
@@ -68,10 +70,27 @@ impl Session {
             session.position.write(&session.database, source, stored)
         })?;
         self.whole(|session| {
-            session.load = prepare_tables(&session.database, source, snapshot)?;
-            let plan = LoadPlan::of(snapshot, Vec::new(), made(&session.load));
-            write(&session.database, source, &LoadRecord::begun(snapshot, plan))
+            session.load = prepare_tables(&session.database, source, snapshot, false)?;
+            session.plan = LoadPlan::of(snapshot, Vec::new(), made(&session.load));
+            session.begun(source, snapshot)
         })
+    }
+
+    /// Nothing that others see is changed but for tables that were missing.
+    pub(super) fn begin_reload(
+        &mut self,
+        source: &SourceName,
+        snapshot: &Snapshot,
+    ) -> Result<(), TargetError> {
+        self.whole(|session| {
+            session.load = prepare_tables(&session.database, source, snapshot, true)?;
+            session.plan = LoadPlan::of_reload(snapshot, Vec::new(), made(&session.load));
+            session.begun(source, snapshot)
+        })
+    }
+
+    fn begun(&self, source: &SourceName, snapshot: &Snapshot) -> Result<(), TargetError> {
+        write(&self.database, source, &LoadRecord::begun(snapshot, self.plan.clone()))
     }
 
     pub(super) fn resume_load(
@@ -79,9 +98,11 @@ impl Session {
         unfinished: &LoadRecord,
         snapshot: &Snapshot,
     ) -> Result<bool, TargetError> {
-        self.load = tables_of(&self.database, snapshot, &unfinished.plan.made)?;
-        for table in &self.load {
-            let shape = Shape::read(&self.database.connection, &table.name);
+        self.plan = unfinished.plan.clone();
+        let shadowed = self.plan.reload.is_some();
+        self.load = tables_of(&self.database, snapshot, &self.plan.made, shadowed)?;
+        for name in self.load.iter().flat_map(|table| [&table.name, &table.into]) {
+            let shape = Shape::read(&self.database.connection, name);
             if self.database.did("look up the tables", shape)?.is_none() {
                 return Ok(false);
             }
@@ -149,7 +170,7 @@ impl Session {
     ) -> Result<(), TargetError> {
         self.open()?;
         let tables = std::mem::take(&mut self.load);
-        match finish(&self.database, source, snapshot, tables)? {
+        match finish(&self.database, source, snapshot, &self.plan, tables)? {
             Ending::Complete => {
                 self.position.write(&self.database, source, stored)?;
                 self.database.commit()

@@ -36,14 +36,14 @@ pub trait Target: Send {
     /// The sources that have a position row.
     fn sources(&mut self) -> impl Future<Output = Result<Vec<SourceName>, TargetError>> + Send;
 
-    /// The first load that was begun and is not finished; none where there is none.
+    /// The load that was begun and is not finished; none where there is none.
     fn unfinished_load(
         &mut self,
         source: &SourceName,
     ) -> impl Future<Output = Result<Option<LoadRecord>, TargetError>> + Send;
 
-    /// Removes all that an unfinished load left: the tables and types it made, the rows it wrote to
-    /// tables that were there. Those must not have got others meanwhile.
+    /// Removes all that an unfinished load left: the tables, shadows and types it made, the rows that
+    /// a first load wrote to tables that were there. Those must not have got others meanwhile.
     fn discard_load(
         &mut self,
         source: &SourceName,
@@ -60,7 +60,18 @@ pub trait Target: Send {
         snapshot: &Snapshot,
     ) -> impl Future<Output = Result<(), TargetError>> + Send;
 
-    /// Goes on with an unfinished load of this snapshot; false where one of its tables is gone.
+    /// Begins a reload: in one transaction, makes missing schemas, types and tables (empty), checks
+    /// tables that exist (their columns must be there, their rows may be any), makes shadow tables for
+    /// the rows to come, and keeps a record of it. The position stays, and so do all rows until
+    /// [`Self::finish_load`].
+    fn begin_reload(
+        &mut self,
+        source: &SourceName,
+        snapshot: &Snapshot,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// Goes on with an unfinished load of this snapshot; false where one of its tables is gone, or the
+    /// rows of a shadow.
     fn resume_load(
         &mut self,
         unfinished: &LoadRecord,
@@ -86,8 +97,9 @@ pub trait Target: Send {
         point: &LoadPoint,
     ) -> impl Future<Output = Result<(), TargetError>> + Send;
 
-    /// All rows are in. Counts them, makes constraints and indexes, and commits that together with
-    /// `stored`. Where a table has another number of rows than the snapshot, something else wrote to
+    /// All rows are in. Counts them, puts those of shadows in the place of what the tables hold, makes
+    /// constraints and indexes of tables that were made, and commits that together with `stored`. Readers
+    /// see all of it or nothing. Where a table (for a reload: its shadow) has another number of rows than the snapshot, something else wrote to
     /// it: then the next load begins anew.
     fn finish_load(
         &mut self,

@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
-use wire::{Hash, Snapshot};
+use wire::{Hash, Lsn, Snapshot};
 
 use super::error::TargetError;
 
-/// How far a first load is: what is in the target, committed.
+/// How far a load is: what is in the target, committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadPoint {
     /// Tables whose rows are all in, from the beginning of the snapshot's list.
@@ -25,7 +25,7 @@ pub struct Named {
     pub name: String,
 }
 
-/// A table that was there before the load, and is filled by it.
+/// A table that a load fills and did not make: one that was there before, or one that has a shadow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// Which.
@@ -43,13 +43,26 @@ pub struct LoadPlan {
     pub types: Vec<Named>,
     /// Tables made, partitions behind their parents.
     pub made: Vec<Named>,
-    /// Tables that were there.
+    /// Tables that were there, and that a first load fills.
     pub kept: Vec<Kept>,
     /// Bytes of rows in the snapshot, in COPY text format.
     pub bytes: u64,
+    /// None for a first load.
+    #[serde(default)]
+    pub reload: Option<Reload>,
 }
 
-/// A first load that is under way or was interrupted, as the target keeps it, in the same transactions
+/// What a load is that takes the place of an earlier one: all rows wait in shadow tables, and go to
+/// where they belong together with the position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// The snapshot's position.
+    pub lsn: Lsn,
+    /// The tables that have a shadow.
+    pub shadowed: Vec<Kept>,
+}
+
+/// A load that is under way or was interrupted, as the target keeps it, in the same transactions
 /// as the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadRecord {
@@ -86,15 +99,45 @@ impl Named {
 impl LoadPlan {
     /// For a snapshot, once its tables and types are there.
     pub fn of(snapshot: &Snapshot, types: Vec<Named>, made: Vec<Named>) -> Self {
-        let of = |(place, table): (usize, &wire::SnapshotTable)| Kept {
-            table: Named::new(&table.schema, &table.name),
-            place,
-            rows: table.rows,
-        };
-        let kept = snapshot.tables.iter().enumerate().map(of);
-        let kept = kept.filter(|kept| !made.contains(&kept.table)).collect();
-        Self { types, kept, made, bytes: snapshot.tables.iter().map(|table| table.raw_len).sum() }
+        let kept = kept_of(snapshot).filter(|kept| !made.contains(&kept.table)).collect();
+        Self { types, kept, made, bytes: bytes_of(snapshot), reload: None }
     }
+
+    /// For a reload from a snapshot, once its tables and types are there.
+    pub fn of_reload(snapshot: &Snapshot, types: Vec<Named>, made: Vec<Named>) -> Self {
+        let reload = Reload { lsn: snapshot.lsn, shadowed: kept_of(snapshot).collect() };
+        let (kept, bytes) = (Vec::new(), bytes_of(snapshot));
+        Self { types, kept, made, bytes, reload: Some(reload) }
+    }
+
+    /// Which load it is, for messages.
+    pub fn kind(&self) -> &'static str {
+        if self.reload.is_some() { "reload" } else { "first load" }
+    }
+
+    /// The tables that have a shadow.
+    pub fn shadowed(&self) -> &[Kept] {
+        self.reload.as_ref().map_or(&[], |reload| &reload.shadowed)
+    }
+}
+
+fn kept_of(snapshot: &Snapshot) -> impl Iterator<Item = Kept> {
+    snapshot.tables.iter().enumerate().map(|(place, table)| Kept {
+        table: Named::new(&table.schema, &table.name),
+        place,
+        rows: table.rows,
+    })
+}
+
+fn bytes_of(snapshot: &Snapshot) -> u64 {
+    snapshot.tables.iter().map(|table| table.raw_len).sum()
+}
+
+/// The name of a table's shadow, whatever is in the table's; both targets keep it among their own tables.
+pub fn shadow_name(schema: &str, table: &str) -> String {
+    let names = serde_json::json!([schema, table]).to_string();
+    let hash = Hash::of(names.as_bytes()).to_string();
+    format!("shadow_{}", hash.get(..32).unwrap_or(&hash))
 }
 
 impl LoadRecord {
@@ -103,7 +146,7 @@ impl LoadRecord {
         Self { snapshot: snapshot_id(snapshot), plan, point: LoadPoint::default() }
     }
 
-    /// Rows that the load has written to a table which was there before it.
+    /// Rows that the load has written for a table.
     pub fn rows_in(&self, kept: &Kept) -> u64 {
         match kept.place.cmp(&self.point.tables) {
             std::cmp::Ordering::Less => kept.rows,

@@ -4,12 +4,16 @@ mod error;
 mod interface;
 mod load;
 mod operation;
+mod proof;
 mod row;
 mod stored;
 
 pub use error::{TargetError, Unapplied};
 pub use interface::Target;
-pub use load::{Kept, LoadPlan, LoadPoint, LoadRecord, LoadRow, Named, snapshot_id};
+pub use load::{
+    Kept, LoadPlan, LoadPoint, LoadRecord, LoadRow, Named, Reload, shadow_name, snapshot_id,
+};
 pub use operation::{Operation, old_tuple};
+pub use proof::{not_exchanged, strangers, wrong_count};
 pub use row::StoredRow;
 pub use stored::{Stored, StoredState};

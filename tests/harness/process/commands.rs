@@ -13,8 +13,23 @@ pub fn capture(source_url: &str, name: &str, relay_url: &str) -> Result<ProcessB
 /// `tailwater-terminal pull`: brings `source` from the relay at `relay_url` to `target`, a
 /// `postgres://…` or `sqlite:FILE`. Pulls once, unless `--follow` or another mode is added.
 pub fn terminal(relay_url: &str, source: &str, target: &str, name: &str) -> Result<ProcessBuilder> {
+    of_terminal("pull", relay_url, source, target, name)
+}
+
+/// `tailwater-terminal reload`, with the same arguments.
+pub fn reload(relay_url: &str, source: &str, target: &str, name: &str) -> Result<ProcessBuilder> {
+    of_terminal("reload", relay_url, source, target, name)
+}
+
+fn of_terminal(
+    command: &str,
+    relay_url: &str,
+    source: &str,
+    target: &str,
+    name: &str,
+) -> Result<ProcessBuilder> {
     Ok(ProcessBuilder::new(&format!("terminal {name}"), binary("tailwater-terminal")?).args([
-        "pull",
+        command,
         "--relay",
         relay_url,
         "--source-name",

@@ -15,21 +15,21 @@ use crate::fetch::RelayAddress;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) query: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
     headers: HashMap<String, String>,
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
     /// Where a `Range` begins.
-    pub(super) fn range(&self) -> Option<usize> {
+    pub(crate) fn range(&self) -> Option<usize> {
         let range = self.header("range")?.strip_prefix("bytes=")?;
         range.strip_suffix('-')?.parse().ok()
     }
@@ -37,18 +37,18 @@ impl Request {
 
 /// The bytes to answer with; the connection is closed behind them, or left open for ever.
 #[derive(Clone, Debug)]
-pub(super) struct Reply {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) bytes: Vec<u8>,
     stalls: bool,
 }
 
 impl Reply {
-    pub(super) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self { bytes: bytes.into(), stalls: false }
     }
 
     /// With a right `Content-Length`, unless the headers give one.
-    pub(super) fn new(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Self {
+    pub(crate) fn new(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Self {
         let mut head = format!("HTTP/1.1 {status} Whatever\r\nConnection: close\r\n");
         let bodiless = status == 204;
         if !bodiless && !headers.iter().any(|(name, _)| *name == "Content-Length") {
@@ -61,39 +61,39 @@ impl Reply {
         Self::raw([head.as_bytes(), body].concat())
     }
 
-    pub(super) fn html(status: u16) -> Self {
+    pub(crate) fn html(status: u16) -> Self {
         let body = b"<html><body>Please log in to the\n  hotel's network</body></html>";
         Self::new(status, &[("Content-Type", "text/html; charset=utf-8")], body)
     }
 
-    pub(super) fn json(body: &impl serde::Serialize) -> Self {
+    pub(crate) fn json(body: &impl serde::Serialize) -> Self {
         let body = serde_json::to_vec(body).unwrap();
         Self::new(200, &[("Content-Type", "application/json")], &body)
     }
 
-    pub(super) fn problem(problem: &Problem) -> Self {
+    pub(crate) fn problem(problem: &Problem) -> Self {
         let body = serde_json::to_vec(problem).unwrap();
         Self::new(problem.status, &[("Content-Type", wire::PROBLEM_TYPE)], &body)
     }
 
-    pub(super) fn problem_of(kind: ProblemKind) -> Self {
+    pub(crate) fn problem_of(kind: ProblemKind) -> Self {
         Self::problem(&Problem::new(kind, format!("words of the relay about {kind:?}")))
     }
 
     /// Without its last bytes.
-    pub(super) fn without_last(mut self, bytes: usize) -> Self {
+    pub(crate) fn without_last(mut self, bytes: usize) -> Self {
         self.bytes.truncate(self.bytes.len() - bytes);
         self
     }
 
     /// The connection stays open behind the bytes.
-    pub(super) fn stalling(mut self) -> Self {
+    pub(crate) fn stalling(mut self) -> Self {
         self.stalls = true;
         self
     }
 
     /// With another header.
-    pub(super) fn with(mut self, header: &str) -> Self {
+    pub(crate) fn with(mut self, header: &str) -> Self {
         let at = self.bytes.windows(2).position(|two| two == b"\r\n").unwrap() + 2;
         let line = format!("{header}\r\n");
         self.bytes.splice(at..at, line.into_bytes());
@@ -102,7 +102,7 @@ impl Reply {
 }
 
 /// A relay that does what a test says. Each connection carries one request.
-pub(super) struct FakeRelay {
+pub(crate) struct FakeRelay {
     url: String,
     seen: Arc<Mutex<Vec<Request>>>,
     _task: AbortOnDropHandle<()>,
@@ -112,7 +112,7 @@ type Script = dyn Fn(&Request, usize) -> Reply + Send + Sync;
 
 impl FakeRelay {
     /// Answers by a function of the request and of how many came for its path before.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -123,7 +123,7 @@ impl FakeRelay {
     }
 
     /// Answers in this order; with the last for ever.
-    pub(super) async fn scripted(replies: Vec<Reply>) -> Self {
+    pub(crate) async fn scripted(replies: Vec<Reply>) -> Self {
         let at = Mutex::new(0);
         Self::start(move |_, _| {
             let mut at = at.lock().unwrap();
@@ -134,21 +134,21 @@ impl FakeRelay {
         .await
     }
 
-    pub(super) fn address(&self) -> RelayAddress {
+    pub(crate) fn address(&self) -> RelayAddress {
         RelayAddress::parse(&self.url).unwrap()
     }
 
-    pub(super) fn seen(&self) -> Vec<Request> {
+    pub(crate) fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
 }
 
 /// An address where nobody listens.
-pub(super) async fn nobody() -> RelayAddress {
+pub(crate) async fn nobody() -> RelayAddress {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     RelayAddress::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
 }

@@ -3,11 +3,11 @@
 
 mod ahead;
 mod failing_over;
-mod fake;
+pub(crate) mod fake;
 mod objects;
 mod pulling;
 mod requests;
 mod room;
 mod rows;
-mod samples;
+pub(crate) mod samples;
 mod snapshots;

@@ -9,24 +9,24 @@ use wire::{
 use super::fake::Reply;
 use crate::fetch::{FetchSettings, PullRequest, Relays};
 
-pub(super) fn lsn(at: u64) -> Lsn {
+pub(crate) fn lsn(at: u64) -> Lsn {
     Lsn::new(at)
 }
 
-pub(super) fn source() -> SourceName {
+pub(crate) fn source() -> SourceName {
     SourceName::new("orders").unwrap()
 }
 
-pub(super) fn lineage() -> Lineage {
+pub(crate) fn lineage() -> Lineage {
     Lineage::from_bytes([7; 16])
 }
 
-pub(super) fn channel() -> ChannelName {
+pub(crate) fn channel() -> ChannelName {
     ChannelName::default_channel()
 }
 
 /// Pauses that cost a test nothing, patience that outlasts a slow machine.
-pub(super) fn settings() -> FetchSettings {
+pub(crate) fn settings() -> FetchSettings {
     FetchSettings {
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(8),
@@ -38,18 +38,18 @@ pub(super) fn settings() -> FetchSettings {
 }
 
 /// One attempt at each relay, no second round.
-pub(super) fn impatient() -> FetchSettings {
+pub(crate) fn impatient() -> FetchSettings {
     FetchSettings { patience: Duration::ZERO, ..settings() }
 }
 
-pub(super) fn relays_with(
+pub(crate) fn relays_with(
     addresses: Vec<crate::fetch::RelayAddress>,
     settings: FetchSettings,
 ) -> Relays {
     Relays::new(addresses, &source(), None, settings).unwrap()
 }
 
-pub(super) fn pull_after(after: Lsn) -> PullRequest {
+pub(crate) fn pull_after(after: Lsn) -> PullRequest {
     PullRequest {
         after,
         lineage: Some(lineage()),
@@ -62,7 +62,7 @@ pub(super) fn pull_after(after: Lsn) -> PullRequest {
 }
 
 /// Slices of one transaction each, ending at these positions, the first beginning at `after`.
-pub(super) fn slices(after: Lsn, ends: &[u64]) -> Vec<Slice> {
+pub(crate) fn slices(after: Lsn, ends: &[u64]) -> Vec<Slice> {
     let hashes = ChannelHashes::default();
     let mut builder = SliceBuilder::new(source(), lineage(), after, hashes, 1);
     ends.iter()
@@ -78,12 +78,12 @@ pub(super) fn slices(after: Lsn, ends: &[u64]) -> Vec<Slice> {
         .collect()
 }
 
-pub(super) fn row(slices: &[Slice]) -> Vec<u8> {
+pub(crate) fn row(slices: &[Slice]) -> Vec<u8> {
     slices.iter().flat_map(|slice| slice.bytes().to_vec()).collect()
 }
 
 /// The headers of a good answer.
-pub(super) fn standing(head: u64, through: u64) -> Vec<(&'static str, String)> {
+pub(crate) fn standing(head: u64, through: u64) -> Vec<(&'static str, String)> {
     vec![
         ("Tailwater-Lineage", lineage().to_string()),
         ("Tailwater-Head", lsn(head).to_string()),
@@ -91,7 +91,7 @@ pub(super) fn standing(head: u64, through: u64) -> Vec<(&'static str, String)> {
     ]
 }
 
-pub(super) fn pull_reply(
+pub(crate) fn pull_reply(
     status: u16,
     content_type: &str,
     headers: &[(&str, String)],
@@ -106,34 +106,34 @@ pub(super) fn pull_reply(
 }
 
 /// Slices from `after` to these positions, at a relay whose head is `head`.
-pub(super) fn slices_reply(head: u64, after: u64, ends: &[u64]) -> Reply {
+pub(crate) fn slices_reply(head: u64, after: u64, ends: &[u64]) -> Reply {
     let through = *ends.last().unwrap();
     pull_reply(200, SLICES_TYPE, &standing(head, through), &row(&slices(lsn(after), ends)))
 }
 
-pub(super) fn nothing_reply(at: u64) -> Reply {
+pub(crate) fn nothing_reply(at: u64) -> Reply {
     pull_reply(204, "", &standing(at, at), b"")
 }
 
-pub(super) fn manifest_reply(head: u64, manifest: &Manifest) -> Reply {
+pub(crate) fn manifest_reply(head: u64, manifest: &Manifest) -> Reply {
     let through = manifest.ranges.last().map_or(0, |range| range.through.get());
     let body = serde_json::to_vec(manifest).unwrap();
     pull_reply(200, MANIFEST_TYPE, &standing(head, through), &body)
 }
 
 /// Bytes that no two objects share.
-pub(super) fn object_bytes(of: &str, len: usize) -> Vec<u8> {
+pub(crate) fn object_bytes(of: &str, len: usize) -> Vec<u8> {
     of.bytes().chain((0..).map(|at: u32| (at % 251) as u8)).take(len).collect()
 }
 
-pub(super) fn manifest_object(bytes: &[u8], signature: &str) -> ManifestObject {
+pub(crate) fn manifest_object(bytes: &[u8], signature: &str) -> ManifestObject {
     let name = Hash::of(bytes);
     let url = format!("/v1/orders/objects/{name}?exp=1&sig={signature}");
     ManifestObject { name, len: bytes.len() as u64, url }
 }
 
 /// A range of one channel whose object and parts have these bytes.
-pub(super) fn range(
+pub(crate) fn range(
     after: u64,
     through: u64,
     object: &[u8],
@@ -160,12 +160,12 @@ pub(super) fn range(
     }
 }
 
-pub(super) fn manifest(ranges: Vec<ManifestRange>) -> Manifest {
+pub(crate) fn manifest(ranges: Vec<ManifestRange>) -> Manifest {
     Manifest { source: source(), lineage: lineage(), ranges }
 }
 
 /// A snapshot at `at` with one table per list of objects.
-pub(super) fn snapshot(at: u64, tables: &[Vec<Vec<u8>>], signature: &str) -> Snapshot {
+pub(crate) fn snapshot(at: u64, tables: &[Vec<Vec<u8>>], signature: &str) -> Snapshot {
     let object = |bytes: &Vec<u8>| {
         let ManifestObject { name, len, url } = manifest_object(bytes, signature);
         SnapshotObject { name, len, rows: 1, raw_len: 1, url: Some(url) }

@@ -161,8 +161,7 @@ fn address(relation: &Arc<Relation>) -> usize {
     Arc::as_ptr(relation).addr()
 }
 
-const LOAD_ANEW: &str =
-    "or load this terminal anew: drop the source's tables here and its row in tailwater.position";
+const LOAD_ANEW: &str = "or run `tailwater-terminal reload`, which loads the tables anew";
 
 fn unfit(target: &str, operation: &Operation, why: &str) -> TargetError {
     let advice = "Give the table a primary key or another replica identity at the source".into();

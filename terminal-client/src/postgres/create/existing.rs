@@ -23,12 +23,23 @@ const WIDER: &[(&str, &[&str])] = &[
     ("date", &["timestamp", "timestamptz"]),
 ];
 
-/// Checks that a table which was there before can take the source's rows, and is empty.
+/// What rows a table may have that was there before a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Rows {
+    /// None: they would mix.
+    None,
+    /// Any: they are replaced.
+    Any,
+}
+
+/// Checks that a table which was there before can take the source's rows, and has only rows that it
+/// may have.
 pub(super) async fn check_existing(
     target: &str,
     client: &Client,
     definition: &TableDefinition,
     table: &Table,
+    may_have: Rows,
 ) -> Result<(), TargetError> {
     let name = qualified(&definition.schema, &definition.name);
     let error = |why: String, advice: String| {
@@ -78,6 +89,9 @@ pub(super) async fn check_existing(
             ),
             format!("run ALTER TABLE {name} ALTER COLUMN {quoted} DROP NOT NULL; then pull again"),
         );
+    }
+    if may_have == Rows::Any {
+        return Ok(());
     }
     let rows: bool = client
         .query_one(&format!("SELECT EXISTS (SELECT FROM {name})"), &[])

@@ -11,6 +11,7 @@ mod tests;
 mod types;
 
 pub(super) use attempt::{attempt, run};
+pub(super) use existing::Rows;
 pub(super) use finish::finish_tables;
 pub(super) use from_relation::ensure_table;
 pub(super) use sequences::{bind_sequences, ensure_sequences, set_sequences};

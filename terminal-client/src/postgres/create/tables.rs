@@ -8,7 +8,7 @@ use super::{
         quote::{ident, qualified},
     },
     attempt::attempt,
-    existing::check_existing,
+    existing::{Rows, check_existing},
     types::ensure_schema,
 };
 use crate::target::TargetError;
@@ -19,9 +19,10 @@ pub(in super::super) async fn ensure_defined(
     client: &Client,
     definition: &TableDefinition,
     all: &Definitions,
+    rows: Rows,
 ) -> Result<bool, TargetError> {
     if let Some(table) = look_up(target, client, &definition.schema, &definition.name).await? {
-        check_existing(target, client, definition, &table).await?;
+        check_existing(target, client, definition, &table, rows).await?;
         return Ok(false);
     }
     ensure_schema(target, client, &definition.schema).await?;

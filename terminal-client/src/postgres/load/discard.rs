@@ -4,10 +4,11 @@ use super::{
         quote::qualified,
     },
     Place,
-    finish::{count, only},
+    count::{count, only},
     record,
+    shadow::drop_shadows,
 };
-use crate::target::{LoadRecord, TargetError};
+use crate::target::{LoadRecord, TargetError, strangers};
 
 /// Removes what an unfinished load left, in one transaction.
 pub(in super::super) async fn discard(
@@ -17,6 +18,7 @@ pub(in super::super) async fn discard(
     let Place { target, client, .. } = place;
     run(target, client, "begin a transaction", "BEGIN").await?;
     empty_kept(place, unfinished).await?;
+    drop_shadows(place, &unfinished.plan).await?;
     for table in unfinished.plan.made.iter().rev() {
         let name = qualified(&table.schema, &table.name);
         let doing = format!("remove the half loaded table {name}");
@@ -42,18 +44,12 @@ async fn empty_kept(place: Place<'_>, unfinished: &LoadRecord) -> Result<(), Tar
             continue;
         }
         let rows = count(place, &kept.table).await?;
-        if rows > ours {
-            let name = qualified(&kept.table.schema, &kept.table.name);
-            return Err(TargetError::Table {
-                target: place.target.to_owned(),
-                table: format!("{}.{}", kept.table.schema, kept.table.name),
-                why: format!(
-                    "an interrupted first load wrote {ours} rows to it, and now it has {rows}: the others are not the source's"
-                ),
-                advice: format!(
-                    "run TRUNCATE {name} if they may go, or take another database; then pull again"
-                ),
-            });
+        let advice = format!(
+            "run TRUNCATE {} if they may go, or take another database; then pull again",
+            qualified(&kept.table.schema, &kept.table.name)
+        );
+        if let Some(error) = strangers(place.target, kept, (ours, rows), advice) {
+            return Err(error);
         }
         names.push(only(place, &kept.table).await?);
     }

@@ -2,19 +2,19 @@ use wire::{Snapshot, TableDefinition};
 
 use super::{
     super::{
-        connect::error_of,
         create::{finish_tables, run, set_sequences},
         position_row::PositionRow,
-        quote::qualified,
     },
-    Load, Place, record,
+    Load, Place,
+    count::count,
+    exchange::exchange,
+    record,
+    shadow::drop_shadows,
 };
-use crate::target::{Named, Stored, TargetError};
+use crate::target::{Named, Stored, TargetError, wrong_count};
 
-const IS_WHOLE: &str = "SELECT relkind = 'p' FROM pg_catalog.pg_class
-    WHERE oid = pg_catalog.to_regclass($1)";
-
-/// Proves the rows, makes constraints and indexes, and commits that with the position.
+/// Proves the rows, exchanges those of a reload, makes constraints and indexes of tables that were made,
+/// and commits that with the position.
 pub(in super::super) async fn finish(
     mut load: Load,
     place: Place<'_>,
@@ -24,10 +24,14 @@ pub(in super::super) async fn finish(
 ) -> Result<(), TargetError> {
     let Place { target, client, source } = place;
     load.open(target, client).await?;
-    if let Some(wrong) = wrong_count(place, snapshot).await? {
+    if let Some(wrong) = mixed(&load, place, snapshot).await? {
         run(target, client, "roll back", "ROLLBACK").await?;
         record::forsake(place).await?;
         return Err(wrong);
+    }
+    if load.plan.reload.is_some() {
+        exchange(place, snapshot, !foreign_keys).await?;
+        drop_shadows(place, &load.plan).await?;
     }
     let definitions = &snapshot.definitions;
     let made = definitions.tables.iter();
@@ -41,46 +45,17 @@ pub(in super::super) async fn finish(
     run(target, client, "commit the load", "COMMIT").await
 }
 
-/// Parts were committed on the way, in the sight of others, perhaps over days: what the tables hold is
-/// what counts, not what was sent.
-async fn wrong_count(
+/// The first table that does not hold the load's rows.
+async fn mixed(
+    load: &Load,
     place: Place<'_>,
     snapshot: &Snapshot,
 ) -> Result<Option<TargetError>, TargetError> {
     for table in &snapshot.tables {
-        let of = Named::new(&table.schema, &table.name);
-        let rows = count(place, &of).await?;
-        if rows != table.rows {
-            return Ok(Some(TargetError::Table {
-                target: place.target.to_owned(),
-                table: format!("{}.{}", table.schema, table.name),
-                why: format!(
-                    "it has {rows} rows, and the snapshot has {}: something else wrote to it during the first load",
-                    table.rows
-                ),
-                advice: "end that, then pull again: what was loaded will be removed, and the load begins anew".into(),
-            }));
+        let rows = count(place, &load.destination(table)).await?;
+        if let Some(wrong) = wrong_count(place.target, &load.plan, table, rows) {
+            return Ok(Some(wrong));
         }
     }
     Ok(None)
-}
-
-/// The rows of the table itself, not of those that inherit from it; of all partitions where it has any.
-pub(super) async fn count(place: Place<'_>, table: &Named) -> Result<u64, TargetError> {
-    let name = only(place, table).await?;
-    let rows = place.client.query_one(&format!("SELECT count(*) FROM {name}"), &[]).await;
-    let rows: i64 = rows
-        .and_then(|row| row.try_get(0))
-        .map_err(|error| error_of(place.target, &format!("count the rows of {name}"), &error))?;
-    Ok(u64::try_from(rows).unwrap_or_default())
-}
-
-/// The table's name as statements take it that concern its own rows.
-pub(super) async fn only(place: Place<'_>, table: &Named) -> Result<String, TargetError> {
-    let name = qualified(&table.schema, &table.name);
-    let whole = place.client.query_opt(IS_WHOLE, &[&name]).await;
-    let whole = whole.and_then(|row| row.map_or(Ok(false), |row| row.try_get(0)));
-    let whole =
-        whole.map_err(|error| error_of(place.target, &format!("look up {name}"), &error))?;
-    Ok(if whole { name } else { format!("ONLY {name}") })
 }

@@ -1,9 +1,13 @@
-//! The first load: what is missing is made, rows come part by part, keys and indexes at the end.
+//! Loads: what is missing is made, rows come part by part, keys and indexes at the end. A first load
+//! writes to the tables themselves, a reload to shadow tables, whose rows go over at its end.
 
+mod count;
 mod discard;
+mod exchange;
 mod finish;
 mod record;
 mod rows;
+mod shadow;
 mod tables;
 
 use std::pin::Pin;
@@ -12,10 +16,15 @@ use bytes::Bytes;
 use tokio_postgres::{Client, CopyInSink};
 use wire::SourceName;
 
-pub(super) use self::{discard::discard, finish::finish, record::unfinished, tables::begin};
+pub(super) use self::{
+    discard::discard,
+    finish::finish,
+    record::unfinished,
+    tables::{begin, begin_reload},
+};
 use crate::target::LoadPlan;
 
-/// The first load, while it is under way.
+/// A load, while it is under way.
 #[derive(Default)]
 pub(super) struct Load {
     plan: LoadPlan,

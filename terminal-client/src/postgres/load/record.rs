@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS tailwater.load (
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE tailwater.load IS
-    'How far the first load of each source is; written by tailwater-terminal together with the rows, and removed with the last. Do not change it.'";
+    'How far the load of each source that is under way is; written by tailwater-terminal together with the rows, and removed with the last. Do not change it.'";
 
 const READ: &str = "SELECT snapshot, plan, point FROM tailwater.load WHERE source = $1";
 
@@ -85,7 +85,7 @@ fn changed(place: Place<'_>, rows: Result<u64, tokio_postgres::Error>) -> Result
         Ok(1) => Ok(()),
         Ok(_) => Err(TargetError::Statement {
             target: place.target.to_owned(),
-            doing: format!("note how far the first load of {} is", place.source),
+            doing: format!("note how far the load of {} is", place.source),
             why: "its row in tailwater.load is gone: another program removed it; nothing of this part was loaded".into(),
         }),
         Err(error) => Err(error_of(place.target, "write tailwater.load", &error)),

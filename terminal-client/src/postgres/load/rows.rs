@@ -35,7 +35,8 @@ impl Load {
         table: &SnapshotTable,
     ) -> Result<(), TargetError> {
         self.open(target, client).await?;
-        let name = qualified(&table.schema, &table.name);
+        let into = self.destination(table);
+        let name = qualified(&into.schema, &into.name);
         let columns = match table.columns.is_empty() {
             true => String::new(),
             false => format!(" ({})", idents(table.columns.iter().map(String::as_str))),

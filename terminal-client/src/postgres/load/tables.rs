@@ -4,11 +4,14 @@ use wire::Snapshot;
 use super::{
     super::{
         connect::error_of,
-        create::{bind_sequences, ensure_defined, ensure_sequences, ensure_types, run},
+        create::{Rows, bind_sequences, ensure_defined, ensure_sequences, ensure_types, run},
         position_row::PositionRow,
         quote::qualified,
     },
-    Load, Place, record,
+    Load, Place,
+    exchange::rehearse,
+    record,
+    shadow::{any_is_empty, make_shadow, shadow},
 };
 use crate::target::{LoadPlan, LoadRecord, Named, Stored, TargetError};
 
@@ -27,35 +30,68 @@ pub(in super::super) async fn begin(
     record::prepare(place).await?;
     row.write(target, client, source, stored).await?;
     run(target, client, "begin a transaction", "BEGIN").await?;
+    let (types, made) = make_missing(place, snapshot, Rows::None).await?;
+    begun(place, snapshot, LoadPlan::of(snapshot, types, made)).await
+}
+
+/// Makes and checks the tables, and makes their shadows. Nothing that others see is changed but for
+/// tables that were missing.
+pub(in super::super) async fn begin_reload(
+    place: Place<'_>,
+    snapshot: &Snapshot,
+    foreign_keys_act: bool,
+) -> Result<Load, TargetError> {
+    record::prepare(place).await?;
+    run(place.target, place.client, "begin a transaction", "BEGIN").await?;
+    let (types, made) = make_missing(place, snapshot, Rows::Any).await?;
+    for table in &snapshot.tables {
+        make_shadow(place, table).await?;
+    }
+    rehearse(place, snapshot, foreign_keys_act).await?;
+    begun(place, snapshot, LoadPlan::of_reload(snapshot, types, made)).await
+}
+
+/// The types and tables that it made.
+async fn make_missing(
+    place: Place<'_>,
+    snapshot: &Snapshot,
+    rows: Rows,
+) -> Result<(Vec<Named>, Vec<Named>), TargetError> {
+    let Place { target, client, .. } = place;
     let types = ensure_types(target, client, &snapshot.definitions).await?;
     ensure_sequences(target, client, &snapshot.definitions.sequences).await?;
     let mut made = Vec::new();
     for table in &snapshot.definitions.tables {
-        if ensure_defined(target, client, table, &snapshot.definitions).await? {
+        if ensure_defined(target, client, table, &snapshot.definitions, rows).await? {
             made.push(Named::new(&table.schema, &table.name));
         }
     }
     // So that they go with their tables, should these have to go again.
     bind_sequences(target, client, &snapshot.definitions.sequences).await?;
-    let plan = LoadPlan::of(snapshot, types, made);
+    Ok((types, made))
+}
+
+async fn begun(place: Place<'_>, snapshot: &Snapshot, plan: LoadPlan) -> Result<Load, TargetError> {
     record::write(place, &LoadRecord::begun(snapshot, plan.clone())).await?;
-    run(target, client, "commit the tables", "COMMIT").await?;
+    run(place.target, place.client, "commit the tables", "COMMIT").await?;
     Ok(Load { plan, ..Load::default() })
 }
 
 impl Load {
-    /// Goes on with an unfinished load; none where one of its tables is gone.
+    /// Goes on with an unfinished load; none where one of its tables is gone, or the rows of a shadow.
     pub(in super::super) async fn resume(
         target: &str,
         client: &Client,
         unfinished: &LoadRecord,
     ) -> Result<Option<Self>, TargetError> {
         let plan = unfinished.plan.clone();
-        let kept = plan.kept.iter().map(|kept| &kept.table);
-        let names: Vec<String> =
-            plan.made.iter().chain(kept).map(|of| qualified(&of.schema, &of.name)).collect();
+        let shadows = plan.shadowed().iter().map(|kept| shadow(&kept.table));
+        let tables = plan.shadowed().iter().chain(&plan.kept).map(|kept| kept.table.clone());
+        let all = plan.made.iter().cloned().chain(tables).chain(shadows);
+        let names: Vec<String> = all.map(|of| qualified(&of.schema, &of.name)).collect();
         let gone = client.query_one(GONE, &[&names]).await.and_then(|row| row.try_get(0));
         let gone: i64 = gone.map_err(|error| error_of(target, "look up the tables", &error))?;
-        Ok((gone == 0).then(|| Self { plan, ..Self::default() }))
+        let gone = gone > 0 || any_is_empty(target, client, unfinished).await?;
+        Ok((!gone).then(|| Self { plan, ..Self::default() }))
     }
 }

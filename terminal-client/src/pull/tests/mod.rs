@@ -2,4 +2,5 @@
 //! damaged.
 
 mod applying;
+mod expired;
 mod recorder;

@@ -79,6 +79,10 @@ impl Target for Recorder {
         Ok(())
     }
 
+    async fn begin_reload(&mut self, _: &SourceName, _: &Snapshot) -> Result<(), TargetError> {
+        Ok(())
+    }
+
     async fn begin_table(&mut self, _: &SnapshotTable) -> Result<(), TargetError> {
         Ok(())
     }

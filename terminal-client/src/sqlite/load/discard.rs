@@ -5,10 +5,11 @@ use super::{
         database::Database,
         schema::{quote, table_name},
     },
-    finish::count,
+    count::count,
     record,
+    shadow::drop_shadow,
 };
-use crate::target::{Kept, LoadRecord, TargetError};
+use crate::target::{Kept, LoadRecord, TargetError, strangers};
 
 /// Removes what an unfinished load left, in the open transaction.
 pub(in super::super) fn discard(
@@ -18,6 +19,9 @@ pub(in super::super) fn discard(
 ) -> Result<(), TargetError> {
     for kept in &unfinished.plan.kept {
         empty(database, kept, unfinished.rows_in(kept))?;
+    }
+    for kept in unfinished.plan.shadowed() {
+        drop_shadow(database, &kept.table)?;
     }
     for table in &unfinished.plan.made {
         let name = quote(&table_name(&table.schema, &table.name));
@@ -32,17 +36,10 @@ fn empty(database: &Database, kept: &Kept, ours: u64) -> Result<(), TargetError>
     let rows = if ours == 0 { None } else { count(database, &name)? };
     let Some(rows) = rows else { return Ok(()) };
     let name = quote(&name);
-    if rows > ours {
-        return Err(TargetError::Table {
-            target: database.target.clone(),
-            table: format!("{}.{}", kept.table.schema, kept.table.name),
-            why: format!(
-                "an interrupted first load wrote {ours} rows to it, and now it has {rows}: the others are not the source's"
-            ),
-            advice: format!(
-                "run DELETE FROM {name} if they may go, or take another file; then pull again"
-            ),
-        });
+    let advice =
+        format!("run DELETE FROM {name} if they may go, or take another file; then pull again");
+    if let Some(error) = strangers(&database.target, kept, (ours, rows), advice) {
+        return Err(error);
     }
     let deleted = database.connection.execute(&format!("DELETE FROM {name}"), []);
     database.did(&format!("remove the half loaded rows of {name}"), deleted).map(drop)

@@ -7,13 +7,14 @@ use super::super::{
 };
 use crate::target::TargetError;
 
-/// Checks that a table which was there before can take the source's rows, and is empty.
+/// Checks that a table which was there before can take the source's rows, and is empty where it must be.
 pub(super) fn check_existing(
     database: &Database,
     source: &str,
     table: &SnapshotTable,
     columns: &[ColumnSql],
     shape: &Shape,
+    must_be_empty: bool,
 ) -> Result<(), TargetError> {
     let error = |why: String, advice: String| {
         Err(TargetError::Table {
@@ -64,6 +65,9 @@ pub(super) fn check_existing(
             ),
             "give it a default; then pull again".into(),
         );
+    }
+    if !must_be_empty {
+        return Ok(());
     }
     let any = format!("SELECT 1 FROM {name} LIMIT 1");
     let any = database.connection.query_row(&any, [], |_| Ok(())).optional();

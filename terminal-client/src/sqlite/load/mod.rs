@@ -1,10 +1,14 @@
-//! The first load: tables, their rows part by part, their indexes.
+//! Loads: tables, their rows part by part, their indexes. A reload writes to shadow tables, whose rows
+//! go over at its end.
 
+mod count;
 mod discard;
+mod exchange;
 mod existing;
 mod finish;
 mod record;
 mod rows;
+mod shadow;
 mod tables;
 
 pub(super) use discard::discard;

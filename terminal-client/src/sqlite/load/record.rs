@@ -4,7 +4,7 @@ use wire::SourceName;
 use super::super::database::Database;
 use crate::target::{LoadPoint, LoadRecord, LoadRow, TargetError};
 
-/// How far the first load of each source is; a row goes with the last part.
+/// How far the load of each source that is under way is; a row goes with the last part.
 pub(in super::super) const CREATE_LOAD: &str = "CREATE TABLE IF NOT EXISTS tailwater_load (
     source TEXT PRIMARY KEY, snapshot TEXT NOT NULL, plan TEXT NOT NULL, point TEXT NOT NULL)";
 
@@ -83,7 +83,7 @@ fn changed(
     }
     Err(TargetError::Statement {
         target: database.target.clone(),
-        doing: format!("note how far the first load of {source} is"),
+        doing: format!("note how far the load of {source} is"),
         why: "its row in tailwater_load is gone: another program removed it; nothing of this part was loaded".into(),
     })
 }

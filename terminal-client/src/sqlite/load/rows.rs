@@ -38,7 +38,7 @@ impl TableRows {
     pub(in super::super) fn new(table: &LoadTable) -> Self {
         let names: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
         let places: Vec<String> = (1..=names.len()).map(|at| format!("?{at}")).collect();
-        let name = quote(&table.name);
+        let name = quote(&table.into);
         let sql = match names.is_empty() {
             true => format!("INSERT INTO {name} DEFAULT VALUES"),
             false => {

@@ -7,11 +7,13 @@ use super::{
         database::Database,
         schema::{
             ColumnSql, Shape, create_index, ensure_row_index, indexes_of, is_ours, quote,
-            row_id_key, rows_are_found, same_in_sqlite, table_name, table_sql, write_record,
+            row_id_key, rows_are_found, same_in_sqlite, shadow_table_name, table_name, table_sql,
+            write_record,
         },
         values::Kind,
     },
     existing::check_existing,
+    shadow::make_shadow,
 };
 use crate::target::{Named, TargetError};
 
@@ -20,6 +22,8 @@ use crate::target::{Named, TargetError};
 pub(in super::super) struct LoadTable {
     /// Its name in SQLite.
     pub(in super::super) name: String,
+    /// The table that the rows are loaded to: itself, or its shadow.
+    pub(in super::super) into: String,
     pub(in super::super) definition: TableDefinition,
     /// The columns that the source sends.
     pub(in super::super) columns: Vec<ColumnSql>,
@@ -28,11 +32,12 @@ pub(in super::super) struct LoadTable {
 }
 
 /// The tables of the load. What has no rows of its own in the snapshot (the root of partitions that are
-/// sent by themselves) is none. `made` says which ones the load made.
+/// sent by themselves) is none. `made` says which ones the load made, `shadowed` whether it is a reload.
 pub(in super::super) fn tables_of(
     database: &Database,
     snapshot: &Snapshot,
     made: &[Named],
+    shadowed: bool,
 ) -> Result<Vec<LoadTable>, TargetError> {
     let mut names = HashSet::new();
     let mut tables = Vec::with_capacity(snapshot.tables.len());
@@ -51,32 +56,43 @@ pub(in super::super) fn tables_of(
             return Err(table_error(database, table, why, advice));
         }
         let made = made.contains(&Named::new(&table.schema, &table.name));
-        tables.push(LoadTable { name, definition: definition.clone(), columns, made });
+        let into = match shadowed {
+            true => shadow_table_name(&table.schema, &table.name),
+            false => name.clone(),
+        };
+        tables.push(LoadTable { name, into, definition: definition.clone(), columns, made });
     }
     Ok(tables)
 }
 
-/// Makes the snapshot's tables where they are missing, checks them where they are there.
+/// Makes the snapshot's tables where they are missing, checks them where they are there; makes their
+/// shadows for a reload.
 pub(in super::super) fn prepare_tables(
     database: &Database,
     source: &SourceName,
     snapshot: &Snapshot,
+    shadowed: bool,
 ) -> Result<Vec<LoadTable>, TargetError> {
-    let mut tables = tables_of(database, snapshot, &[])?;
-    for (LoadTable { name, definition, columns, made }, table) in
+    let mut tables = tables_of(database, snapshot, &[], shadowed)?;
+    for (LoadTable { name, definition, columns, made, .. }, table) in
         tables.iter_mut().zip(&snapshot.tables)
     {
         let shape = Shape::read(&database.connection, name);
         let shape = database.did(&format!("look up the table {}", quote(name)), shape)?;
         *made = shape.is_none();
         match shape {
-            Some(shape) => check_existing(database, source.as_str(), table, columns, &shape)?,
+            Some(shape) => {
+                check_existing(database, source.as_str(), table, columns, &shape, !shadowed)?;
+            }
             None => {
                 let all = with_generated(definition, columns);
                 let sql = table_sql(name, &all, row_id_key(definition, &all));
                 let done = database.connection.execute_batch(&sql);
                 database.did(&format!("create the table {}", quote(name)), done)?;
             }
+        }
+        if shadowed {
+            make_shadow(database, &Named::new(&table.schema, &table.name), columns)?;
         }
     }
     Ok(tables)

@@ -12,6 +12,6 @@ pub(super) use create::{ColumnSql, row_id_key, table_sql};
 pub(super) use find_rows::{ensure_row_index, rows_are_found};
 pub(super) use generated::same_in_sqlite;
 pub(super) use indexes::{create_index, indexes_of};
-pub(super) use names::{is_ours, quote, table_name};
+pub(super) use names::{is_ours, quote, shadow_table_name, table_name};
 pub(super) use record::{CREATE_RECORDS, read_record, write_record};
 pub(super) use shape::Shape;

@@ -1,6 +1,13 @@
+use crate::target::shadow_name;
+
 /// A table's name in SQLite, which has no schemas: `t` for `public.t`, else `schema.t` with its dot.
 pub(in super::super) fn table_name(schema: &str, name: &str) -> String {
     if schema == "public" { name.to_owned() } else { format!("{schema}.{name}") }
+}
+
+/// The name of a table's shadow while a reload is under way.
+pub(in super::super) fn shadow_table_name(schema: &str, name: &str) -> String {
+    format!("tailwater_{}", shadow_name(schema, name))
 }
 
 /// Quoted for SQL.

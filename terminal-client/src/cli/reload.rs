@@ -1,0 +1,39 @@
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    args::ReloadArgs,
+    config::Configured,
+    connection::source_name,
+    failure::CliError,
+    settings::{ONCE_PATIENCE, settings, target},
+};
+use crate::{
+    progress::Progress,
+    pull::{Bounds, Outcome, reload as run},
+};
+
+/// Runs `reload`; says at the end what was done.
+pub(super) async fn reload(
+    args: ReloadArgs,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> Result<(), CliError> {
+    let args = args.configured()?;
+    let source = source_name(&args.relay)?;
+    let target = target(args.target.as_deref())?;
+    let patience = Some(args.relay.timeout.unwrap_or(ONCE_PATIENCE));
+    let bounds = Bounds::default();
+    let settings = settings(&args.relay, source, args.name, &target, patience, bounds)?;
+    let outcome = run(&target, settings.clone(), progress, stop).await;
+    progress.end();
+    progress.say(&match outcome? {
+        Outcome::AtHead { applied, .. } => {
+            format!("{} is loaded anew and stands at {applied}; pull next", settings.source)
+        }
+        Outcome::Stopped { .. } | Outcome::Busy => format!(
+            "stopped; {} is as it was, and the next reload or pull goes on with what was loaded",
+            settings.source
+        ),
+    });
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! The end of a reload: the rows of the shadows take the place of what the tables hold (decision 0042).
+
+use wire::{Snapshot, SnapshotTable};
+
+use super::{
+    super::{
+        connect::error_of,
+        create::run,
+        quote::{idents, qualified},
+    },
+    Place,
+    count::{count, only},
+    shadow::shadow,
+};
+use crate::target::{Named, TargetError, not_exchanged};
+
+/// Keys of other tables that would act on those tables' rows when ours go for a moment.
+const ACTING: &str = "
+SELECT k.conrelid::pg_catalog.regclass::text, k.conname::text
+FROM pg_catalog.pg_constraint k
+WHERE k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd')
+    AND k.confrelid IN (SELECT pg_catalog.to_regclass(n) FROM pg_catalog.unnest($1::text[]) n)
+    AND k.conrelid NOT IN (SELECT pg_catalog.to_regclass(n) FROM pg_catalog.unnest($1::text[]) n)
+LIMIT 1";
+
+/// Statements that exchange all rows of some tables.
+struct Exchange {
+    lock: String,
+    delete: String,
+    insert: String,
+}
+
+impl Exchange {
+    /// Each of them is one statement over all tables, so that foreign keys among them, where they are
+    /// active, are checked when all rows are there. None where there is no table.
+    async fn of(place: Place<'_>, tables: &[SnapshotTable]) -> Result<Option<Self>, TargetError> {
+        let (mut locked, mut deletes, mut inserts) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, table) in tables.iter().enumerate() {
+            let of = Named::new(&table.schema, &table.name);
+            let own = only(place, &of).await?;
+            let name = qualified(&of.schema, &of.name);
+            let shadow = shadow(&of);
+            let shadow = qualified(&shadow.schema, &shadow.name);
+            let columns = idents(table.columns.iter().map(String::as_str));
+            let into = if columns.is_empty() { String::new() } else { format!(" ({columns})") };
+            deletes.push(format!("t{number} AS (DELETE FROM {own})"));
+            inserts.push(format!(
+                "t{number} AS (INSERT INTO {name}{into} OVERRIDING SYSTEM VALUE SELECT {columns} FROM {shadow})"
+            ));
+            locked.push(own);
+        }
+        Ok((!locked.is_empty()).then(|| Self {
+            lock: format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", locked.join(", ")),
+            delete: format!("WITH {} SELECT", deletes.join(", ")),
+            insert: format!("WITH {} SELECT", inserts.join(", ")),
+        }))
+    }
+}
+
+/// Finds out before the first row whether the exchange could be made: rights, columns, foreign keys.
+pub(super) async fn rehearse(
+    place: Place<'_>,
+    snapshot: &Snapshot,
+    foreign_keys_act: bool,
+) -> Result<(), TargetError> {
+    let Some(exchange) = Exchange::of(place, &snapshot.tables).await? else { return Ok(()) };
+    if foreign_keys_act {
+        refuse_acting_keys(place, &snapshot.tables).await?;
+    }
+    let sql = format!("EXPLAIN {}; EXPLAIN {}", exchange.delete, exchange.insert);
+    run(place.target, place.client, "prepare the exchange of the tables' rows", &sql).await
+}
+
+/// Puts the shadows' rows in the place of the tables', in the open transaction. Readers go on and see
+/// the old rows until it commits; other writers wait from here on.
+pub(super) async fn exchange(
+    place: Place<'_>,
+    snapshot: &Snapshot,
+    foreign_keys_act: bool,
+) -> Result<(), TargetError> {
+    let Some(exchange) = Exchange::of(place, &snapshot.tables).await? else { return Ok(()) };
+    let Place { target, client, .. } = place;
+    run(target, client, "lock the tables against other writers", &exchange.lock).await?;
+    if foreign_keys_act {
+        run(target, client, "defer constraints", "SET CONSTRAINTS ALL DEFERRED").await?;
+    }
+    run(target, client, "remove the rows that are replaced", &exchange.delete).await?;
+    run(target, client, "put the loaded rows in their place", &exchange.insert).await?;
+    for table in &snapshot.tables {
+        let rows = count(place, &Named::new(&table.schema, &table.name)).await?;
+        if let Some(wrong) = not_exchanged(target, table, rows) {
+            run(target, client, "roll back", "ROLLBACK").await?;
+            return Err(wrong);
+        }
+    }
+    Ok(())
+}
+
+async fn refuse_acting_keys(place: Place<'_>, tables: &[SnapshotTable]) -> Result<(), TargetError> {
+    let names: Vec<String> =
+        tables.iter().map(|table| qualified(&table.schema, &table.name)).collect();
+    let failed = |error| error_of(place.target, "look up foreign keys", &error);
+    let Some(row) = place.client.query_opt(ACTING, &[&names]).await.map_err(failed)? else {
+        return Ok(());
+    };
+    let (table, key): (String, String) =
+        (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+    Err(TargetError::Table {
+        target: place.target.to_owned(),
+        table: table.clone(),
+        why: format!(
+            "it is not the source's, and its foreign key {key} would delete or change its rows when those it refers to are replaced"
+        ),
+        advice: "drop that key for the time of the reload, or let the target's role set session_replication_role, under which keys do not act"
+            .into(),
+    })
+}

@@ -1,0 +1,37 @@
+use wire::SnapshotTable;
+
+use super::{
+    super::{database::Database, schema::quote},
+    count::count,
+    shadow::drop_shadow,
+    tables::LoadTable,
+};
+use crate::target::{Named, TargetError, not_exchanged};
+
+/// Puts a shadow's rows in the place of its table's, in the open transaction, and removes the shadow.
+pub(super) fn exchange(
+    database: &Database,
+    table: &LoadTable,
+    of: &SnapshotTable,
+) -> Result<(), TargetError> {
+    let (name, shadow) = (quote(&table.name), quote(&table.into));
+    let doing = format!("put the loaded rows into the table {name}");
+    let connection = &database.connection;
+    database.did(&doing, connection.execute(&format!("DELETE FROM {name}"), []))?;
+    if table.columns.is_empty() {
+        for _ in 0..of.rows {
+            let insert = connection.prepare_cached(&format!("INSERT INTO {name} DEFAULT VALUES"));
+            database.did(&doing, insert.and_then(|mut insert| insert.execute([])))?;
+        }
+    } else {
+        let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
+        let columns = columns.join(", ");
+        let sql = format!("INSERT INTO {name} ({columns}) SELECT {columns} FROM {shadow}");
+        database.did(&doing, connection.execute(&sql, []))?;
+    }
+    let rows = count(database, &table.name)?.unwrap_or_default();
+    if let Some(wrong) = not_exchanged(&database.target, of, rows) {
+        return Err(wrong);
+    }
+    drop_shadow(database, &Named::new(&of.schema, &of.name))
+}
