@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_postgres::Client;
-use wire::{Hash, Sequence, Snapshot, SnapshotTable, SourceName};
+use wire::{Hash, Lsn, Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     apply::RowApply,
@@ -10,9 +10,10 @@ use super::{
     create::{run, set_sequences},
     load::{Load, Place, begin, begin_reload, discard, finish, unfinished},
     position_row::PositionRow,
+    seen::note,
     session::{NO_REPLICA_ROLE, open},
 };
-use crate::target::{LoadPoint, LoadRecord, Operation, Stored, Target, TargetError};
+use crate::target::{LoadPoint, LoadRecord, Named, Operation, Stored, Target, TargetError};
 
 /// How often the lock is tried while another run holds it.
 const LOCK_POLL: Duration = Duration::from_millis(200);
@@ -181,6 +182,14 @@ impl Target for PostgresTarget {
 
     async fn apply(&mut self, operations: Vec<Operation>) -> Result<(), TargetError> {
         self.apply.apply(&self.name, &self.session.client, operations).await
+    }
+
+    async fn note_tables(
+        &mut self,
+        source: &SourceName,
+        tables: &[(Named, Lsn)],
+    ) -> Result<(), TargetError> {
+        note(&self.name, self.client(), source, tables).await
     }
 
     async fn set_sequences(&mut self, sequences: &[Sequence]) -> Result<(), TargetError> {

@@ -12,6 +12,7 @@ mod load;
 mod param;
 mod position_row;
 mod quote;
+mod seen;
 mod session;
 
 pub use connect::Server;

@@ -10,6 +10,7 @@ use super::{
     bundle::Bundle,
     decode::{Batch, decode},
     error::PullError,
+    noted::Noted,
     settings::Settings,
     status::Status,
 };
@@ -31,6 +32,7 @@ pub(super) struct Applier<'a, T> {
     progress: &'a Progress,
     stored: Stored,
     relations: Option<Relations>,
+    noted: Noted,
     open: Option<Open>,
 }
 
@@ -50,7 +52,8 @@ impl<'a, T: Target> Applier<'a, T> {
         stored: Stored,
     ) -> Self {
         let relations = Some(Relations::default());
-        Self { target, settings, status, progress, stored, relations, open: None }
+        let noted = Noted::default();
+        Self { target, settings, status, progress, stored, relations, noted, open: None }
     }
 
     /// What is in the target.
@@ -97,6 +100,10 @@ impl<'a, T: Target> Applier<'a, T> {
             self.open = Some(Open { since: Instant::now(), changes: 0, transactions: 0 });
         }
         let changes = batch.operations.len() as u64;
+        let first = self.noted.first_changes(&batch.operations);
+        if !first.is_empty() {
+            self.target.note_tables(&self.settings.source, &first).await?;
+        }
         if changes > 0 {
             self.target.apply(batch.operations).await?;
         }

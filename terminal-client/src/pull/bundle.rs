@@ -1,7 +1,8 @@
 use wire::{ChannelName, Lsn, ManifestRange, Slice};
 
-use super::settings::Settings;
+use super::{error::PullError, settings::Settings};
 use crate::{
+    fetch::{Fetched, Standing},
     position::Position,
     range::{ChannelFiles, Range, RangeError},
 };
@@ -17,6 +18,24 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
+    /// What was fetched, to be applied behind `own`; and the relay's head.
+    pub(super) fn of_fetched(
+        settings: &Settings,
+        fetched: Fetched,
+        own: Position,
+    ) -> Result<(Option<Self>, Lsn), PullError> {
+        Ok(match fetched {
+            Fetched::Slices { slices, standing: Standing { head, .. } } => {
+                (Some(Self::of_slices(settings, &slices, own, head)), head)
+            }
+            Fetched::Closed { range, files, standing: Standing { head, .. } } => {
+                (Some(Self::of_objects(settings, range, files, own, head)?), head)
+            }
+            Fetched::Nothing { standing } => (None, standing.head),
+            Fetched::Behind { head } => (None, head.unwrap_or(Lsn::ZERO)),
+        })
+    }
+
     /// Of slices, with the channels asked for.
     pub(super) fn of_slices(
         settings: &Settings,

@@ -8,6 +8,7 @@ mod bundle;
 mod decode;
 mod error;
 mod load;
+mod noted;
 mod order;
 mod schedule;
 mod session;

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use wire::{ChannelName, Lsn, TerminalState};
+use wire::{Lsn, TerminalState};
 
 use super::{
     applier::Applier,
@@ -15,8 +15,7 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    fetch::{FetchError, Fetched, PrefetchRequest, Prefetcher, Refusal, Spool, Standing},
-    position::Position,
+    fetch::{FetchError, PrefetchRequest, Prefetcher, Refusal, Spool},
     progress::Progress,
     target::{Stored, StoredState, Target},
 };
@@ -87,7 +86,7 @@ impl<T: Target> Session<'_, T> {
         // A load that is not finished may still begin anew with other channels.
         let loaded = stored.filter(|stored| stored.state == StoredState::Ready);
         if let Some(stored) = &loaded {
-            check_channels(&self.settings, stored)?;
+            self.settings.check_channels(stored)?;
             note(status, stored);
         }
         let telling = keep_telling(self.settings.clone(), status.subscribe());
@@ -207,7 +206,7 @@ impl<T: Target> Session<'_, T> {
                 fetched = prefetcher.next() => fetched?,
             };
             let own = applied.lsn;
-            let (bundle, head) = bundle_of(&settings, fetched, applied)?;
+            let (bundle, head) = Bundle::of_fetched(&settings, fetched, applied)?;
             let known = *fixed.get_or_insert(head);
             match bundle {
                 Some(bundle) => {
@@ -232,24 +231,6 @@ impl<T: Target> Session<'_, T> {
     }
 }
 
-/// What was fetched, to be applied behind `own`; and the relay's head.
-fn bundle_of(
-    settings: &Settings,
-    fetched: Fetched,
-    own: Position,
-) -> Result<(Option<Bundle>, Lsn), PullError> {
-    Ok(match fetched {
-        Fetched::Slices { slices, standing: Standing { head, .. } } => {
-            (Some(Bundle::of_slices(settings, &slices, own, head)), head)
-        }
-        Fetched::Closed { range, files, standing: Standing { head, .. } } => {
-            (Some(Bundle::of_objects(settings, range, files, own, head)?), head)
-        }
-        Fetched::Nothing { standing } => (None, standing.head),
-        Fetched::Behind { head } => (None, head.unwrap_or(Lsn::ZERO)),
-    })
-}
-
 /// The goal where it must be fixed before a load.
 async fn head(settings: &Settings) -> Result<Option<Lsn>, PullError> {
     match settings.relays.head().await {
@@ -266,19 +247,4 @@ fn note(status: &watch::Sender<Status>, stored: &Stored) {
         status.lineage = Some(stored.position.lineage);
         status.state = TerminalState::Behind;
     });
-}
-
-fn check_channels(settings: &Settings, stored: &Stored) -> Result<(), PullError> {
-    let asked = settings.stored_channels();
-    if stored.channels == asked {
-        return Ok(());
-    }
-    let shown = |channels: &Option<Vec<ChannelName>>| match channels {
-        None => "all channels".to_owned(),
-        Some(channels) => {
-            let names: Vec<&str> = channels.iter().map(ChannelName::as_str).collect();
-            format!("the channels {}", names.join(", "))
-        }
-    };
-    Err(PullError::Channels { own: shown(&stored.channels), asked: shown(&asked) })
 }

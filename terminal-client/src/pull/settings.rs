@@ -2,7 +2,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use wire::{ChannelName, SourceName, TerminalName};
 
-use crate::fetch::Relays;
+use super::error::PullError;
+use crate::{fetch::Relays, target::Stored};
 
 /// What a pull needs to know, all of it fixed for the life of the process.
 #[derive(Debug)]
@@ -56,6 +57,22 @@ impl Settings {
     /// Whether a channel is one of those asked for; the control channel always is.
     pub(super) fn wants(&self, channel: &ChannelName) -> bool {
         channel.is_control() || self.channels.is_empty() || self.channels.contains(channel)
+    }
+
+    /// Refuses other channels than those that the target was loaded with.
+    pub(super) fn check_channels(&self, stored: &Stored) -> Result<(), PullError> {
+        let asked = self.stored_channels();
+        if stored.channels == asked {
+            return Ok(());
+        }
+        let shown = |channels: &Option<Vec<ChannelName>>| match channels {
+            None => "all channels".to_owned(),
+            Some(channels) => {
+                let names: Vec<&str> = channels.iter().map(ChannelName::as_str).collect();
+                format!("the channels {}", names.join(", "))
+            }
+        };
+        Err(PullError::Channels { own: shown(&stored.channels), asked: shown(&asked) })
     }
 
     /// The channels as a target remembers them.

@@ -1,10 +1,10 @@
 use std::{fs::File, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
-use wire::{Snapshot, SnapshotTable, SourceName};
+use wire::{Lsn, Snapshot, SnapshotTable, SourceName};
 
 use super::{database::real_path, file::SqliteFile, lock::lock, session::Session, worker::Worker};
-use crate::target::{LoadPoint, LoadRecord, Operation, Stored, Target, TargetError};
+use crate::target::{LoadPoint, LoadRecord, Named, Operation, Stored, Target, TargetError};
 
 /// A SQLite file as a target. Changes are applied by a thread of its own, while the next are prepared.
 pub struct SqliteTarget {
@@ -141,6 +141,15 @@ impl Target for SqliteTarget {
     async fn apply(&mut self, operations: Vec<Operation>) -> Result<(), TargetError> {
         let len = operations.iter().map(Operation::len).sum();
         self.worker.send_ahead(len, move |session| session.apply(operations)).await
+    }
+
+    async fn note_tables(
+        &mut self,
+        source: &SourceName,
+        tables: &[(Named, Lsn)],
+    ) -> Result<(), TargetError> {
+        let (source, tables) = (source.clone(), tables.to_vec());
+        self.worker.call(move |session| session.note_tables(&source, &tables)).await
     }
 
     async fn commit(&mut self, source: &SourceName, stored: &Stored) -> Result<(), TargetError> {

@@ -23,6 +23,7 @@ mod load;
 mod lock;
 mod position_row;
 mod schema;
+mod seen;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use wire::{Snapshot, SnapshotTable, SourceName};
+use wire::{Lsn, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     apply::RowApply,
@@ -10,8 +10,9 @@ use super::{
     },
     position_row::PositionRow,
     schema::{Shape, table_name},
+    seen::note,
 };
-use crate::target::{LoadPlan, LoadPoint, LoadRecord, Operation, Stored, TargetError};
+use crate::target::{LoadPlan, LoadPoint, LoadRecord, Named, Operation, Stored, TargetError};
 
 /// What the thread of the file does, call by call.
 pub(super) struct Session {
@@ -198,6 +199,14 @@ impl Session {
             self.apply.apply(&self.database, operation)?;
         }
         Ok(())
+    }
+
+    pub(super) fn note_tables(
+        &mut self,
+        source: &SourceName,
+        tables: &[(Named, Lsn)],
+    ) -> Result<(), TargetError> {
+        note(&self.database, source, tables)
     }
 
     pub(super) fn commit(

@@ -1,11 +1,11 @@
 use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
-use wire::{Sequence, Snapshot, SnapshotTable, SourceName};
+use wire::{Lsn, Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     error::TargetError,
-    load::{LoadPoint, LoadRecord},
+    load::{LoadPoint, LoadRecord, Named},
     operation::Operation,
     stored::Stored,
 };
@@ -116,6 +116,17 @@ pub trait Target: Send {
         &mut self,
         operations: Vec<Operation>,
     ) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// Notes, in the open transaction, where the stream's first change of each of these tables is; what
+    /// was noted before stays. A reload from a snapshot before that empties them: they joined since.
+    fn note_tables(
+        &mut self,
+        source: &SourceName,
+        tables: &[(Named, Lsn)],
+    ) -> impl Future<Output = Result<(), TargetError>> + Send {
+        let _ = (source, tables);
+        std::future::ready(Ok(()))
+    }
 
     /// Puts sequences to where they stand at the source, in the open transaction; those of tables that
     /// are not here are passed over. What cannot be done is no error: no row depends on it.

@@ -7,6 +7,7 @@ use super::{
         connect::error_of,
         create::run,
         quote::{idents, qualified},
+        seen::{Missing, not_in},
     },
     Place,
     count::{count, only},
@@ -25,6 +26,7 @@ LIMIT 1";
 
 /// Statements that exchange all rows of some tables.
 struct Exchange {
+    missing: Vec<Missing>,
     lock: String,
     delete: String,
     insert: String,
@@ -32,10 +34,19 @@ struct Exchange {
 
 impl Exchange {
     /// Each of them is one statement over all tables, so that foreign keys among them, where they are
-    /// active, are checked when all rows are there. None where there is no table.
-    async fn of(place: Place<'_>, tables: &[SnapshotTable]) -> Result<Option<Self>, TargetError> {
+    /// active, are checked when all rows are there. Tables that joined after the snapshot are emptied:
+    /// all their rows are in the log behind it. None where the snapshot has no table.
+    async fn of(place: Place<'_>, snapshot: &Snapshot) -> Result<Option<Self>, TargetError> {
         let (mut locked, mut deletes, mut inserts) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, table) in tables.iter().enumerate() {
+        let Place { target, client, source } = place;
+        let missing = not_in(target, client, source, snapshot).await?;
+        let joined = missing.iter().filter(|missing| missing.joined);
+        for (number, Missing { table, .. }) in joined.enumerate() {
+            let own = only(place, table).await?;
+            deletes.push(format!("j{number} AS (DELETE FROM {own})"));
+            locked.push(own);
+        }
+        for (number, table) in snapshot.tables.iter().enumerate() {
             let of = Named::new(&table.schema, &table.name);
             let own = only(place, &of).await?;
             let name = qualified(&of.schema, &of.name);
@@ -49,7 +60,8 @@ impl Exchange {
             ));
             locked.push(own);
         }
-        Ok((!locked.is_empty()).then(|| Self {
+        Ok((!inserts.is_empty()).then(|| Self {
+            missing,
             lock: format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", locked.join(", ")),
             delete: format!("WITH {} SELECT", deletes.join(", ")),
             insert: format!("WITH {} SELECT", inserts.join(", ")),
@@ -63,7 +75,7 @@ pub(super) async fn rehearse(
     snapshot: &Snapshot,
     foreign_keys_act: bool,
 ) -> Result<(), TargetError> {
-    let Some(exchange) = Exchange::of(place, &snapshot.tables).await? else { return Ok(()) };
+    let Some(exchange) = Exchange::of(place, snapshot).await? else { return Ok(()) };
     if foreign_keys_act {
         refuse_acting_keys(place, &snapshot.tables).await?;
     }
@@ -78,7 +90,7 @@ pub(super) async fn exchange(
     snapshot: &Snapshot,
     foreign_keys_act: bool,
 ) -> Result<(), TargetError> {
-    let Some(exchange) = Exchange::of(place, &snapshot.tables).await? else { return Ok(()) };
+    let Some(exchange) = Exchange::of(place, snapshot).await? else { return Ok(()) };
     let Place { target, client, .. } = place;
     run(target, client, "lock the tables against other writers", &exchange.lock).await?;
     if foreign_keys_act {
@@ -86,6 +98,16 @@ pub(super) async fn exchange(
     }
     run(target, client, "remove the rows that are replaced", &exchange.delete).await?;
     run(target, client, "put the loaded rows in their place", &exchange.insert).await?;
+    for Missing { table: Named { schema, name }, joined } in &exchange.missing {
+        match joined {
+            true => tracing::info!(
+                "{schema}.{name} joined after the snapshot: empty until the next pull"
+            ),
+            false => {
+                tracing::info!("{schema}.{name} is not in the snapshot any more: left as it is")
+            }
+        }
+    }
     for table in &snapshot.tables {
         let rows = count(place, &Named::new(&table.schema, &table.name)).await?;
         if let Some(wrong) = not_exchanged(target, table, rows) {

@@ -1,7 +1,11 @@
-use wire::SnapshotTable;
+use wire::{Snapshot, SnapshotTable, SourceName};
 
 use super::{
-    super::{database::Database, schema::quote},
+    super::{
+        database::Database,
+        schema::quote,
+        seen::{Missing, not_in},
+    },
     count::count,
     shadow::drop_shadow,
     tables::LoadTable,
@@ -34,4 +38,23 @@ pub(super) fn exchange(
         return Err(wrong);
     }
     drop_shadow(database, &Named::new(&of.schema, &of.name))
+}
+
+/// Empties tables that joined after the snapshot: all their rows are in the log behind it.
+pub(super) fn empty_joined(
+    database: &Database,
+    source: &SourceName,
+    snapshot: &Snapshot,
+) -> Result<(), TargetError> {
+    for Missing { name, joined } in not_in(database, source, snapshot)? {
+        if !joined {
+            tracing::info!("{name} is not in the snapshot any more: left as it is");
+            continue;
+        }
+        tracing::info!("{name} joined after the snapshot: empty until the next pull");
+        let name = quote(&name);
+        let deleted = database.connection.execute(&format!("DELETE FROM {name}"), []);
+        database.did(&format!("empty the table {name}"), deleted)?;
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@ use wire::{Snapshot, SourceName};
 use super::{
     super::database::Database,
     count::count,
-    exchange::exchange,
+    exchange::{empty_joined, exchange},
     record,
     tables::{LoadTable, finish_table},
 };
@@ -32,6 +32,9 @@ pub(in super::super) fn finish(
         if let Some(wrong) = wrong_count(&database.target, plan, of, rows) {
             return Ok(Ending::Mixed(wrong));
         }
+    }
+    if plan.reload.is_some() {
+        empty_joined(database, source, snapshot)?;
     }
     for (of, table) in snapshot.tables.iter().zip(tables) {
         if database.stopped() {

@@ -1,0 +1,88 @@
+//! Since when the stream has had changes of each table, so that a reload knows which joined later than
+//! its snapshot.
+
+use tokio_postgres::{Client, Error};
+use wire::{Lsn, Snapshot, SourceName};
+
+use super::{connect::error_of, quote::qualified};
+use crate::target::{Named, TargetError};
+
+const EXISTS: &str = "SELECT pg_catalog.to_regclass('tailwater.seen') IS NOT NULL";
+
+const CREATE: &str = "
+CREATE TABLE IF NOT EXISTS tailwater.seen (
+    source text, schema_name text, table_name text, since pg_catalog.pg_lsn NOT NULL,
+    PRIMARY KEY (source, schema_name, table_name)
+);
+COMMENT ON TABLE tailwater.seen IS
+    'Where the stream''s first change of each table is; written by tailwater-terminal. Do not change it.'";
+
+const NOTE: &str = "
+INSERT INTO tailwater.seen (source, schema_name, table_name, since)
+SELECT $1, s, t, l::pg_catalog.pg_lsn FROM unnest($2::text[], $3::text[], $4::text[]) n (s, t, l)
+ON CONFLICT (source, schema_name, table_name) DO NOTHING";
+
+const READ: &str = "
+SELECT schema_name, table_name, since > $2::text::pg_catalog.pg_lsn FROM tailwater.seen
+WHERE source = $1 ORDER BY 1, 2";
+
+const IS_THERE: &str = "SELECT pg_catalog.to_regclass($1::text) IS NOT NULL";
+
+/// Notes where the first change of each of these tables is, in the open transaction.
+pub(super) async fn note(
+    target: &str,
+    client: &Client,
+    source: &SourceName,
+    tables: &[(Named, Lsn)],
+) -> Result<(), TargetError> {
+    let failed = |error: Error| error_of(target, "write tailwater.seen", &error);
+    if !is_there(client).await.map_err(failed)? {
+        client.batch_execute(CREATE).await.map_err(failed)?;
+    }
+    let field = |of: fn(&(Named, Lsn)) -> String| tables.iter().map(of).collect::<Vec<String>>();
+    let schemas = field(|(table, _)| table.schema.clone());
+    let names = field(|(table, _)| table.name.clone());
+    let since = field(|(_, lsn)| lsn.to_string());
+    let noted = client.execute(NOTE, &[&source.as_str(), &schemas, &names, &since]).await;
+    noted.map(drop).map_err(failed)
+}
+
+/// A table of the stream that a snapshot does not have.
+#[derive(Debug)]
+pub(super) struct Missing {
+    pub(super) table: Named,
+    /// It joined after the snapshot, at whose position the source had no rows of it; else it was left
+    /// out before.
+    pub(super) joined: bool,
+}
+
+/// The tables here that the stream had changes of, and a snapshot does not have.
+pub(super) async fn not_in(
+    target: &str,
+    client: &Client,
+    source: &SourceName,
+    snapshot: &Snapshot,
+) -> Result<Vec<Missing>, TargetError> {
+    let failed = |error: Error| error_of(target, "read tailwater.seen", &error);
+    if !is_there(client).await.map_err(failed)? {
+        return Ok(Vec::new());
+    }
+    let lsn = snapshot.lsn.to_string();
+    let mut missing = Vec::new();
+    for row in client.query(READ, &[&source.as_str(), &lsn]).await.map_err(failed)? {
+        let schema: String = row.try_get(0).map_err(failed)?;
+        let name: String = row.try_get(1).map_err(failed)?;
+        let among = snapshot.tables.iter().any(|of| of.schema == schema && of.name == name);
+        let of = qualified(&schema, &name);
+        let there = client.query_one(IS_THERE, &[&of]).await.and_then(|row| row.try_get(0));
+        if !among && there.map_err(failed)? {
+            let joined = row.try_get(2).map_err(failed)?;
+            missing.push(Missing { table: Named { schema, name }, joined });
+        }
+    }
+    Ok(missing)
+}
+
+async fn is_there(client: &Client) -> Result<bool, Error> {
+    client.query_one(EXISTS, &[]).await.and_then(|row| row.try_get(0))
+}
