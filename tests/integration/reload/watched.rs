@@ -81,6 +81,31 @@ async fn reload_watched(setup: &Setup, terminal: &Terminal) -> Result<()> {
     terminal.equals(&setup.master, &Tables::All).await
 }
 
+/// What somebody writes meanwhile comes before the exchange, and is replaced, or behind it; it never
+/// gets in between.
+#[test]
+fn other_writers_wait_for_the_exchange() {
+    test_within(Duration::from_secs(300), async {
+        let setup = Setup::shared(TABLES).await?;
+        let terminal = setup.postgres("store").await?;
+        setup.pull(&terminal).await?;
+        let Target::Postgres(target) = &terminal.target else { unreachable!() };
+        let client = target.connect().await?;
+        let writing = tokio::spawn(async move {
+            for id in 100_000.. {
+                client.execute("INSERT INTO a VALUES ($1)", &[&id]).await?;
+            }
+            anyhow::Ok(())
+        });
+        for _ in 0..4 {
+            setup.reload(&terminal).await?;
+        }
+        writing.abort();
+        terminal.execute("DELETE FROM a WHERE id >= 100000").await?;
+        setup.all_equal(&[&terminal]).await
+    });
+}
+
 #[test]
 fn a_reader_sees_the_old_rows_or_the_new_ones() {
     test_within(Duration::from_secs(300), async {

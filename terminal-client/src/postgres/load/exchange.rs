@@ -5,7 +5,7 @@ use wire::{Snapshot, SnapshotTable};
 use super::{
     super::{
         connect::error_of,
-        create::run,
+        create::{attempt, run},
         quote::{idents, qualified},
         seen::{Missing, not_in},
     },
@@ -92,6 +92,8 @@ pub(super) async fn exchange(
 ) -> Result<(), TargetError> {
     let Some(exchange) = Exchange::of(place, snapshot).await? else { return Ok(()) };
     let Place { target, client, .. } = place;
+    // A server that can (14 and later) ends this soon after the program was killed, and its lock with it.
+    drop(attempt(target, client, "SET LOCAL client_connection_check_interval = 2000").await?);
     run(target, client, "lock the tables against other writers", &exchange.lock).await?;
     if foreign_keys_act {
         run(target, client, "defer constraints", "SET CONSTRAINTS ALL DEFERRED").await?;

@@ -10,3 +10,4 @@ mod locks;
 mod memory;
 mod parts;
 mod position;
+mod reload;
