@@ -1,5 +1,6 @@
 //! A terminal that is loaded anew: damaged, killed on the way, watched meanwhile.
 
+mod joined;
 mod kept;
 mod killed;
 mod refused;

@@ -1,6 +1,6 @@
 //! The end of a reload: the rows of the shadows take the place of what the tables hold (decision 0042).
 
-use wire::{Snapshot, SnapshotTable};
+use wire::Snapshot;
 
 use super::{
     super::{
@@ -27,6 +27,8 @@ LIMIT 1";
 /// Statements that exchange all rows of some tables.
 struct Exchange {
     missing: Vec<Missing>,
+    /// All tables, quoted.
+    tables: Vec<String>,
     lock: String,
     delete: String,
     insert: String,
@@ -35,9 +37,10 @@ struct Exchange {
 impl Exchange {
     /// Each of them is one statement over all tables, so that foreign keys among them, where they are
     /// active, are checked when all rows are there. Tables that joined after the snapshot are emptied:
-    /// all their rows are in the log behind it. None where the snapshot has no table.
+    /// all their rows are in the log behind it. None where there is no table at all.
     async fn of(place: Place<'_>, snapshot: &Snapshot) -> Result<Option<Self>, TargetError> {
         let (mut locked, mut deletes, mut inserts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut tables = Vec::new();
         let Place { target, client, source } = place;
         let missing = not_in(target, client, source, snapshot).await?;
         let joined = missing.iter().filter(|missing| missing.joined);
@@ -45,6 +48,7 @@ impl Exchange {
             let own = only(place, table).await?;
             deletes.push(format!("j{number} AS (DELETE FROM {own})"));
             locked.push(own);
+            tables.push(qualified(&table.schema, &table.name));
         }
         for (number, table) in snapshot.tables.iter().enumerate() {
             let of = Named::new(&table.schema, &table.name);
@@ -59,14 +63,22 @@ impl Exchange {
                 "t{number} AS (INSERT INTO {name}{into} OVERRIDING SYSTEM VALUE SELECT {columns} FROM {shadow})"
             ));
             locked.push(own);
+            tables.push(name);
         }
-        Ok((!inserts.is_empty()).then(|| Self {
+        Ok((!locked.is_empty()).then(|| Self {
             missing,
+            tables,
             lock: format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", locked.join(", ")),
-            delete: format!("WITH {} SELECT", deletes.join(", ")),
-            insert: format!("WITH {} SELECT", inserts.join(", ")),
+            delete: all_of(&deletes),
+            insert: all_of(&inserts),
         }))
     }
+}
+
+/// One statement that does all of these.
+fn all_of(parts: &[String]) -> String {
+    let with = if parts.is_empty() { "" } else { "WITH " };
+    format!("{with}{} SELECT", parts.join(", "))
 }
 
 /// Finds out before the first row whether the exchange could be made: rights, columns, foreign keys.
@@ -77,7 +89,7 @@ pub(super) async fn rehearse(
 ) -> Result<(), TargetError> {
     let Some(exchange) = Exchange::of(place, snapshot).await? else { return Ok(()) };
     if foreign_keys_act {
-        refuse_acting_keys(place, &snapshot.tables).await?;
+        refuse_acting_keys(place, &exchange.tables).await?;
     }
     let sql = format!("EXPLAIN {}; EXPLAIN {}", exchange.delete, exchange.insert);
     run(place.target, place.client, "prepare the exchange of the tables' rows", &sql).await
@@ -120,9 +132,7 @@ pub(super) async fn exchange(
     Ok(())
 }
 
-async fn refuse_acting_keys(place: Place<'_>, tables: &[SnapshotTable]) -> Result<(), TargetError> {
-    let names: Vec<String> =
-        tables.iter().map(|table| qualified(&table.schema, &table.name)).collect();
+async fn refuse_acting_keys(place: Place<'_>, names: &[String]) -> Result<(), TargetError> {
     let failed = |error| error_of(place.target, "look up foreign keys", &error);
     let Some(row) = place.client.query_opt(ACTING, &[&names]).await.map_err(failed)? else {
         return Ok(());
