@@ -1,4 +1,4 @@
-//! The end of a reload: the rows of the shadows take the place of what the tables hold (decision 0042).
+//! The end of a reload: the rows of the shadows take the place of what the tables hold (decision 0050).
 
 use wire::Snapshot;
 
