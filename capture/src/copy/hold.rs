@@ -56,10 +56,20 @@ impl Hold {
 
     /// Locks the tables against ALTER, TRUNCATE and DROP, not against reading and writing.
     pub async fn tables(&self, tables: &[PublishedTable]) -> Result<(), SqlError> {
+        self.lock(tables, "").await
+    }
+
+    /// The same, or an error where it would have to wait: who waits for one table and holds others may be
+    /// half of a deadlock, and the other half the one that the server ends.
+    pub async fn tables_at_once(&self, tables: &[PublishedTable]) -> Result<(), SqlError> {
+        self.lock(tables, " NOWAIT").await
+    }
+
+    async fn lock(&self, tables: &[PublishedTable], or: &str) -> Result<(), SqlError> {
         answer(self.sql.batch_execute("BEGIN; SET LOCAL lock_timeout = '60s'")).await?;
         for some in tables.chunks(200) {
             let names: Vec<String> = some.iter().map(|t| quoted(&t.schema, &t.name)).collect();
-            let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
+            let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE{or}", names.join(", "));
             answer_within(LOCKED_WITHIN, self.sql.batch_execute(&lock)).await?;
         }
         Ok(())

@@ -58,7 +58,8 @@ fn the_slot_of_a_snapshot_goes_before_its_copy_ends() {
         setup.relay.pause()?;
         one_slot(&setup).await?;
         let held = "SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-            WHERE l.relation = 'small'::regclass AND a.query LIKE 'LOCK TABLE%'";
+            WHERE l.relation = 'small'::regclass
+              AND (a.query LIKE 'LOCK TABLE%' OR a.query LIKE '%pg_blocking_pids%')";
         assert!(setup.master.value(held).await?.is_some(), "nothing keeps the tables as they are");
         assert!(!setup.capture.stderr().contains("the relay has the snapshot at"));
         setup.capture.kill()?;
@@ -147,6 +148,25 @@ fn an_application_does_not_wait_for_a_snapshot() {
         one_slot(&setup).await?;
         let terminal = setup.sqlite("till")?;
         setup.all_equal(&[&terminal]).await
+    });
+}
+
+/// Nor does it come into a deadlock with one, which the server might end in its stead.
+#[test]
+fn a_table_that_is_in_use_is_not_waited_for() {
+    test(async {
+        let setup = Setup::shared(
+            "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)",
+        )
+        .await?;
+        let writer = setup.master.connect().await?;
+        writer.batch_execute("BEGIN; LOCK TABLE u IN ACCESS EXCLUSIVE MODE").await?;
+        ask(&setup, &[]).await?;
+        says(&setup.capture, 1, "the snapshot was given up: ").await?;
+        let said = setup.capture.stderr();
+        assert!(said.contains("could not obtain lock on relation"), "{said}");
+        writer.batch_execute("TRUNCATE t; COMMIT").await?;
+        says(&setup.capture, 1, "the relay has the snapshot at").await
     });
 }
 

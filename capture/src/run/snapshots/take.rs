@@ -38,7 +38,7 @@ pub(super) async fn take(
     check_excluded(settings, carried.iter().flat_map(PublishedTable::names))?;
     // No table changes its shape while it is copied.
     let hold = Hold::free(&settings.source).await?;
-    hold.tables(&carried).await?;
+    hold.tables_at_once(&carried).await?;
     let held = carried.iter().map(|table| table.oid).collect();
 
     let give_up = stop.child_token();
