@@ -201,3 +201,28 @@ fn they_are_taken_as_often_as_told() {
         Ok(())
     });
 }
+
+/// A terminal that was away, and whose rows were damaged besides, leaps forward to a later snapshot.
+#[test]
+fn a_terminal_is_reloaded_to_a_later_one() {
+    test(async {
+        let setup = Setup::shared(
+            "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT n, n FROM generate_series(1, 500) n",
+        )
+        .await?;
+        let (store, till) = (setup.postgres("store").await?, setup.sqlite("till")?);
+        setup.all_equal(&[&store, &till]).await?;
+        for round in 1..4 {
+            let change =
+                format!("UPDATE t SET n = n + {round}; DELETE FROM t WHERE id % 10 = {round}");
+            setup.master.execute(&change).await?;
+        }
+        let lsn = snapshot(&setup).await?;
+        setup.master.execute("UPDATE t SET n = -n WHERE id < 50").await?;
+        for terminal in [&store, &till] {
+            let done = setup.reload(terminal).await?;
+            assert!(done.stderr.contains(&lsn.to_string()), "not to {lsn}: {}", done.stderr);
+        }
+        setup.all_equal(&[&store, &till]).await
+    });
+}
