@@ -11,6 +11,11 @@ use crate::setup::{LIMIT, Options, SOURCE, Setup, capture_command};
 fn of_two_captures_one_appends() {
     test(async {
         let mut setup = Setup::shared("CREATE TABLE t (id int PRIMARY KEY)").await?;
+        // The log begins a moment before the first takes its slot.
+        harness::eventually("the first follows", LIMIT, async || {
+            Ok(setup.capture.stderr().contains("following the slot"))
+        })
+        .await?;
         let mut second = capture_command(&setup.master, &setup.relay.url())?.spawn()?;
         for id in 1..=20 {
             setup.master.execute(&format!("INSERT INTO t VALUES ({id})")).await?;
