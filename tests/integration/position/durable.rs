@@ -29,7 +29,14 @@ fn a_relay_that_stores_nothing_moves_nothing_and_costs_no_memory() {
         assert!(feeder.is_some());
 
         proxy.set(Mode::Blackhole);
-        let head = setup.relay.head(SOURCE).await?;
+        // What the relay has received by now it still stores.
+        let mut head = setup.relay.head(SOURCE).await?;
+        eventually("nothing more is stored", LIMIT, async || {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let now = setup.relay.head(SOURCE).await?;
+            Ok(std::mem::replace(&mut head, now) == now)
+        })
+        .await?;
         for round in 0..40 {
             let insert = format!(
                 "INSERT INTO t SELECT {round} * 2000 + n, repeat('f', 1900) FROM generate_series(1, 2000) n"
