@@ -1,6 +1,6 @@
 //! A relay on a port of its own, and its clients.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -13,8 +13,8 @@ use wire::{
 
 use crate::{
     feed::Feed,
-    log::LogSettings,
-    server::{App, ServerSettings, serve},
+    log::{LogSettings, StoreError},
+    server::{App, OpenError, ServerSettings, serve},
 };
 
 /// A tail so small that a few slices fill it.
@@ -39,7 +39,16 @@ pub(in crate::server) struct Relay {
 impl Relay {
     pub(in crate::server) async fn start(data_dir: &Path, settings: ServerSettings) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let app = Arc::new(App::open(data_dir, settings).unwrap());
+        // What an earlier one was still writing in the background holds the folder a moment longer.
+        let mut opened = App::open(data_dir, settings.clone());
+        for _ in 0..100 {
+            if !matches!(opened, Err(OpenError::Store(StoreError::Locked { .. }))) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            opened = App::open(data_dir, settings.clone());
+        }
+        let app = Arc::new(opened.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
