@@ -5,7 +5,7 @@ mod killed;
 mod taken;
 
 use anyhow::{Context, Result};
-use harness::{Finished, Lsn, Process, ProcessBuilder, RelayProcess, binary, eventually};
+use harness::{Cluster, Finished, Lsn, Process, ProcessBuilder, RelayProcess, binary, eventually};
 use wire::SnapshotList;
 
 use crate::setup::{LIMIT, SOURCE, Setup, Terminal, slot_of};
@@ -16,6 +16,11 @@ const MUCH: &str = "
     CREATE TABLE small (id int PRIMARY KEY, t text);
     INSERT INTO big SELECT n, repeat(md5((n % 100)::text), 45) FROM generate_series(1, 70000) n;
     INSERT INTO small SELECT n, 'small ' || n FROM generate_series(1, 1000) n";
+
+/// A server of the test's own: making a slot waits for the transactions of all of a server's databases.
+async fn alone() -> Result<Cluster> {
+    Cluster::builder().without_fsync().start().await
+}
 
 /// `tailwater-capture snapshot`.
 fn command(relay_url: &str, source: &str, args: &[&str]) -> Result<ProcessBuilder> {

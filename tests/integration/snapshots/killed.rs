@@ -3,11 +3,10 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use anyhow::Result;
-
-use harness::{Cluster, Tables, eventually, rng, seed, test};
+use harness::{Tables, eventually, rng, seed, test};
 use rand::Rng;
 
-use super::{MUCH, ask, first_pull, list, one_slot, positions, says};
+use super::{MUCH, alone, ask, first_pull, list, one_slot, positions, says};
 use crate::setup::{LIMIT, Options, SOURCE, Setup, slot_of};
 
 #[test]
@@ -15,7 +14,8 @@ fn killed_in_the_middle_of_a_copy_the_stream_goes_on() {
     test(async {
         let mut rng = rng("killed copies");
         println!("seed {}", seed());
-        let mut setup = Setup::shared(MUCH).await?;
+        let cluster = alone().await?;
+        let mut setup = Setup::on(&cluster, MUCH, Options::default()).await?;
         let first = positions(&setup.relay).await?;
         ask(&setup, &[]).await?;
         // The request is not lost with who took it: each start takes it anew.
@@ -51,7 +51,8 @@ fn killed_in_the_middle_of_a_copy_the_stream_goes_on() {
 #[test]
 fn the_slot_of_a_snapshot_goes_before_its_copy_ends() {
     test(async {
-        let mut setup = Setup::shared(MUCH).await?;
+        let cluster = alone().await?;
+        let mut setup = Setup::on(&cluster, MUCH, Options::default()).await?;
         let first = positions(&setup.relay).await?;
         ask(&setup, &[]).await?;
         says(&setup.capture, 1, "the snapshot is at").await?;
@@ -80,7 +81,8 @@ fn a_transaction_that_stays_open_is_named_and_delays_nothing_else() {
     test(async {
         let options = Options { capture: &["--slot-within", "4s"], config: None };
         let sql = "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)";
-        let setup = Setup::on(Cluster::shared().await?, sql, options).await?;
+        let cluster = alone().await?;
+        let setup = Setup::on(&cluster, sql, options).await?;
         let writer = setup.master.connect().await?;
         writer.batch_execute("BEGIN; INSERT INTO u VALUES (1)").await?;
         ask(&setup, &[]).await?;
@@ -102,7 +104,9 @@ fn a_transaction_that_stays_open_is_named_and_delays_nothing_else() {
 #[test]
 fn stopped_while_its_slot_is_made_it_leaves_none() {
     test(async {
-        let mut setup = Setup::shared("CREATE TABLE t (id int PRIMARY KEY)").await?;
+        let cluster = alone().await?;
+        let mut setup =
+            Setup::on(&cluster, "CREATE TABLE t (id int PRIMARY KEY)", Options::default()).await?;
         let writer = setup.master.connect().await?;
         writer.batch_execute("BEGIN; INSERT INTO t VALUES (1)").await?;
         ask(&setup, &[]).await?;
@@ -127,7 +131,8 @@ fn stopped_while_its_slot_is_made_it_leaves_none() {
 #[test]
 fn an_application_does_not_wait_for_a_snapshot() {
     test(async {
-        let setup = Setup::shared(MUCH).await?;
+        let cluster = alone().await?;
+        let setup = Setup::on(&cluster, MUCH, Options::default()).await?;
         ask(&setup, &[]).await?;
         says(&setup.capture, 1, "the snapshot is at").await?;
         setup.relay.pause()?;
@@ -155,8 +160,11 @@ fn an_application_does_not_wait_for_a_snapshot() {
 #[test]
 fn a_table_that_is_in_use_is_not_waited_for() {
     test(async {
-        let setup = Setup::shared(
+        let cluster = alone().await?;
+        let setup = Setup::on(
+            &cluster,
             "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)",
+            Options::default(),
         )
         .await?;
         let writer = setup.master.connect().await?;
@@ -175,7 +183,8 @@ fn a_table_that_is_in_use_is_not_waited_for() {
 #[test]
 fn a_stream_that_breaks_takes_its_copy_with_it() {
     test(async {
-        let setup = Setup::shared(MUCH).await?;
+        let cluster = alone().await?;
+        let setup = Setup::on(&cluster, MUCH, Options::default()).await?;
         ask(&setup, &[]).await?;
         says(&setup.capture, 1, "the snapshot is at").await?;
         let slot = slot_of(&setup.master);
