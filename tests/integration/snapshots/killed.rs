@@ -167,6 +167,8 @@ fn a_table_that_is_in_use_is_not_waited_for() {
             Options::default(),
         )
         .await?;
+        // Its start looks at the tables, and would wait.
+        says(&setup.capture, 1, "following the slot").await?;
         let writer = setup.master.connect().await?;
         writer.batch_execute("BEGIN; LOCK TABLE u IN ACCESS EXCLUSIVE MODE").await?;
         ask(&setup, &[]).await?;
