@@ -174,7 +174,9 @@ fn a_table_that_is_in_use_is_not_waited_for() {
         ask(&setup, &[]).await?;
         says(&setup.capture, 1, "the snapshot was given up: ").await?;
         let said = setup.capture.stderr();
-        assert!(said.contains("could not obtain lock on relation"), "{said}");
+        // On PostgreSQL 18 looking at the publication waits for the table already, up to its limit.
+        let why = ["could not obtain lock on relation", "the master did not answer within"];
+        assert!(why.iter().any(|why| said.contains(why)), "{said}");
         writer.batch_execute("TRUNCATE t; COMMIT").await?;
         says(&setup.capture, 1, "the relay has the snapshot at").await
     });
