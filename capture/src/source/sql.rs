@@ -28,7 +28,8 @@ pub enum SqlError {
     Unreachable { place: String, source: tokio_postgres::Error },
     /// Nothing came in time.
     #[error(
-        "{place} did not answer within {} s: the network between swallows what is sent, or the server is overloaded",
+        "{place} did not answer within {} s: the network between swallows what is sent, the server is overloaded, \
+         or a table is locked there (pg_locks says by whom)",
         after.as_secs_f32()
     )]
     Silent { place: String, after: Duration },
