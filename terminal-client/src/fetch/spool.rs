@@ -29,13 +29,8 @@ impl Spool {
         let failed = |source| SpoolError::Create { parent: parent.clone(), source };
         remove_left_behind(&parent);
         let folder = Builder::new().prefix(PREFIX).tempdir_in(&parent).map_err(failed)?;
-        let path = folder.path().join(LOCK);
-        let lock = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
-        match lock.try_lock() {
-            // Where a file system has no locks, nothing is ever taken for left behind.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self { folder, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(failed(ErrorKind::WouldBlock.into())),
-        }
+        let lock = take(folder.path()).map_err(failed)?;
+        Ok(Self { folder, _lock: lock })
     }
 
     /// Where it is.
@@ -64,6 +59,20 @@ fn spool_failed(folder: PathBuf, needed: u64, source: Error) -> SpoolError {
         }
         _ => SpoolError::Write { folder, source },
     }
+}
+
+/// The folder's lock, which bears its name only once it is held: a lock that could be taken by
+/// another first would give the folder away as left behind.
+fn take(folder: &Path) -> Result<File, Error> {
+    let unnamed = folder.join("lock.new");
+    let lock = OpenOptions::new().write(true).create_new(true).open(&unnamed)?;
+    match lock.try_lock() {
+        // Where a file system has no locks, nothing is ever taken for left behind.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+        Err(TryLockError::WouldBlock) => return Err(ErrorKind::WouldBlock.into()),
+    }
+    std::fs::rename(unnamed, folder.join(LOCK))?;
+    Ok(lock)
 }
 
 /// Removes folders whose owner is gone: their lock can be taken. Whatever is in the way of that is
@@ -108,6 +117,22 @@ mod tests {
         let path = second.path().to_owned();
         drop(second);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn those_who_begin_together_keep_their_folders() {
+        let parent = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let spool = Spool::create(Some(parent.path())).unwrap();
+                        spool.file(Hash::of(b"x")).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
     }
 
     #[test]
