@@ -11,7 +11,7 @@ help:
 	@echo 'make demo         a master, a relay, two terminals, load, three kill -9, and the proof'
 	@echo 'make test         all tests, on a real PostgreSQL'
 	@echo 'make test-matrix  the same on PostgreSQL 14, 16, 17 and 18 (PG_MAJORS=18: only there)'
-	@echo 'make test-big     huge transactions under a memory limit (minutes, and 10 GB of disk)'
+	@echo 'make test-big     huge transactions under a memory limit (minutes, and 35 GB of disk)'
 	@echo 'make bench        speed, side by side with native logical replication'
 	@echo 'make fmt          format the sources'
 	@echo 'make lint         formatting, clippy, documentation, licences'

@@ -105,7 +105,7 @@ fn a_transaction_of_five_gigabytes_with_kills() {
     test_within(TEST_LIMIT, async {
         let mut rng = rng("five gigabytes");
         let cluster =
-            Cluster::builder().without_fsync().setting("max_wal_size", "16GB").start().await?;
+            Cluster::builder().without_fsync().setting("max_wal_size", "2GB").start().await?;
         let before = "
             CREATE TABLE bulk (id int PRIMARY KEY, t text); ALTER TABLE bulk ALTER t SET STORAGE EXTERNAL;
             CREATE TABLE small (id int PRIMARY KEY, n int); INSERT INTO small VALUES (1, 0)";
