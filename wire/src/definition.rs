@@ -32,6 +32,9 @@ pub struct ExtensionDefinition {
 /// A user type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeDefinition {
+    /// Its OID on the master, which stays through renames.
+    #[serde(default)]
+    pub oid: u32,
     /// Its schema.
     pub schema: String,
     /// Its name.
@@ -103,6 +106,9 @@ pub struct TableDefinition {
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnDefinition {
+    /// `pg_attribute.attnum`: stays its own through every rename, and is never another's.
+    #[serde(default)]
+    pub number: i16,
     /// Its name.
     pub name: String,
     /// Its type as `format_type` writes it, qualified where it is a user's: `numeric(10,2)`.
@@ -121,6 +127,9 @@ pub struct ColumnDefinition {
     pub identity: Option<IdentityKind>,
     /// Its collation where it is not the type's own, qualified and quoted.
     pub collation: Option<String>,
+    /// The value, in text form, of rows that were there before the column was added with a default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }
 
 /// `GENERATED … AS IDENTITY`.

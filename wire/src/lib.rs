@@ -33,6 +33,7 @@ mod protocol;
 mod record;
 mod relation;
 mod request;
+mod schema_change;
 mod sequence;
 mod slice;
 mod snapshot;
@@ -66,6 +67,7 @@ pub use protocol::{
 pub use record::{HugeTransaction, Record, RecordWriter, Records};
 pub use relation::{Relation, RelationColumn, RelationId, ReplicaIdentity, TypeName};
 pub use request::{Request, RequestAnswer, RequestList};
+pub use schema_change::{SCHEMA, SCHEMA_CHANGE_COLUMN, SCHEMA_CHANGES, SchemaChange};
 pub use sequence::{Sequence, SequenceBond, SequenceType};
 pub use slice::{Slice, SliceBuilder, SliceError, split_slice};
 pub use snapshot::{Snapshot, SnapshotList, SnapshotMark, SnapshotObject, SnapshotTable};

@@ -160,7 +160,7 @@ SELECT a.attrelid, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypm
        a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated::text, a.attidentity::text,
        CASE WHEN a.attcollation <> t.typcollation
             THEN pg_catalog.quote_ident(ln.nspname) || '.' || pg_catalog.quote_ident(l.collname) END,
-       u.tables, u.columns
+       u.tables, u.columns, a.attnum, (a.attmissingval::text::text[])[1]
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -177,6 +177,7 @@ fn column(row: &Row, types: &UsedTypes) -> ColumnDefinition {
     let (default, generated) =
         if generated.is_empty() { (expression, None) } else { (None, expression) };
     ColumnDefinition {
+        number: row.get(12),
         name: row.get(1),
         type_sql: row.get(2),
         base_type,
@@ -190,6 +191,7 @@ fn column(row: &Row, types: &UsedTypes) -> ColumnDefinition {
             _ => None,
         },
         collation: row.get(9),
+        missing: row.get(13),
     }
 }
 

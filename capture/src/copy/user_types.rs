@@ -113,7 +113,7 @@ impl UsedTypes {
         let define = |oid| {
             let of = self.by_oid.get(&oid)?;
             let kind = details.kind(oid, of)?;
-            Some(TypeDefinition { schema: of.schema.clone(), name: of.name.clone(), kind })
+            Some(TypeDefinition { oid, schema: of.schema.clone(), name: of.name.clone(), kind })
         };
         Ok(order.into_iter().filter_map(define).collect())
     }

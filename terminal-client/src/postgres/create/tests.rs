@@ -4,6 +4,7 @@ use super::tables::table_sql;
 
 fn column(name: &str, type_sql: &str) -> ColumnDefinition {
     ColumnDefinition {
+        number: 1,
         name: name.into(),
         type_sql: type_sql.into(),
         base_type: type_sql.into(),
@@ -13,6 +14,7 @@ fn column(name: &str, type_sql: &str) -> ColumnDefinition {
         generated: None,
         identity: None,
         collation: None,
+        missing: None,
     }
 }
 

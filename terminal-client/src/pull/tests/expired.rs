@@ -27,6 +27,7 @@ use crate::{
 
 fn definition() -> TableDefinition {
     let column = ColumnDefinition {
+        number: 1,
         name: "a".into(),
         type_sql: "text".into(),
         base_type: "text".into(),
@@ -36,6 +37,7 @@ fn definition() -> TableDefinition {
         generated: None,
         identity: None,
         collation: None,
+        missing: None,
     };
     TableDefinition {
         oid: 0,

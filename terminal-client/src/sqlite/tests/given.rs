@@ -53,6 +53,7 @@ pub(super) fn table(
         columns: columns
             .iter()
             .map(|(column, type_sql, base_type, modifier)| ColumnDefinition {
+                number: 1,
                 name: (*column).into(),
                 type_sql: (*type_sql).into(),
                 base_type: (*base_type).into(),
@@ -62,6 +63,7 @@ pub(super) fn table(
                 generated: None,
                 identity: None,
                 collation: None,
+                missing: None,
             })
             .collect(),
         primary_key: texts(primary_key),

@@ -175,6 +175,7 @@ mod tests {
 
     fn column(type_sql: &str, base_type: &str, base_modifier: i32) -> ColumnDefinition {
         ColumnDefinition {
+            number: 1,
             name: "c".into(),
             type_sql: type_sql.into(),
             base_type: base_type.into(),
@@ -184,6 +185,7 @@ mod tests {
             generated: None,
             identity: None,
             collation: None,
+            missing: None,
         }
     }
 
