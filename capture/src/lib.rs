@@ -5,6 +5,7 @@
 //! run         one short loop drives it all, and begins again where a connection broke
 //! begin       what the master must have; publication, slot, the rules of going on
 //! copy        copies: definitions and rows as of a slot's position
+//! ddl         event triggers that record schema changes, where the user lets us install them
 //! append      the relay's HTTP interface, and the pipeline of uploads and appends
 //! ledger      what the slot may be told (pure)
 //! assemble    messages become transactions, transactions become slices (pure)
@@ -19,6 +20,7 @@ pub mod begin;
 pub mod channels;
 pub mod cli;
 pub mod copy;
+pub mod ddl;
 pub mod explain;
 pub mod ledger;
 pub mod memory;

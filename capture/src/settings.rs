@@ -43,6 +43,13 @@ impl TablePatterns {
     }
 }
 
+impl TablePatterns {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
 impl fmt::Display for TablePatterns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { f.write_str("*.*") } else { f.write_str(&self.0.join(", ")) }
@@ -117,6 +124,8 @@ pub struct Settings {
     pub failover: bool,
     /// What is captured.
     pub selection: Selection,
+    /// Schema changes are recorded by event triggers, and carried.
+    pub ddl: bool,
     /// Which table goes into which channel.
     pub channels: Vec<ChannelRule>,
     /// How often a commit is made where none comes by itself while WAL grows. Default 60 s.

@@ -15,6 +15,8 @@ mod architecture;
 mod big;
 mod channels;
 mod crash;
+
+mod ddl;
 mod decoding;
 mod ending;
 mod errors;

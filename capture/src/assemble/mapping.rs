@@ -1,4 +1,6 @@
-use wire::{CONTROL_PREFIX, Change, ChannelMap, ChannelName, ControlRecord};
+use wire::{
+    CONTROL_PREFIX, Change, ChannelMap, ChannelName, ControlRecord, SCHEMA, SCHEMA_CHANGES,
+};
 
 /// The channel map in force, and whether the log has yet to be told that it changed.
 ///
@@ -15,7 +17,11 @@ impl Mapping {
         Self { map, changed: false }
     }
 
+    /// Where capture speaks is no question of configuration, and nobody else may write there.
     pub(super) fn channel(&self, oid: u32, schema: &str, table: &str) -> ChannelName {
+        if (schema, table) == (SCHEMA, SCHEMA_CHANGES) {
+            return ChannelName::control();
+        }
         self.map.channel(oid, schema, table)
     }
 
@@ -24,8 +30,11 @@ impl Mapping {
         &self.map
     }
 
-    /// Binds a table that is not bound yet.
+    /// Binds a table that is not bound yet. Nothing is ever bound to `control`: that goes by name.
     pub(super) fn bind(&mut self, oid: u32, channel: &ChannelName) {
+        if channel.is_control() {
+            return;
+        }
         self.map.tables.entry(oid).or_insert_with(|| {
             self.changed = true;
             channel.clone()

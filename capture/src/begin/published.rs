@@ -66,10 +66,10 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'p', pg_catalog.to_j
 FROM pg_catalog.pg_publication_tables p
 JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname
 JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
-WHERE p.pubname = $1
+WHERE p.pubname = $1 AND n.nspname <> 'tailwater'
 ORDER BY n.nspname, c.relname";
 
-/// The tables of a publication, as of the client's snapshot.
+/// The tables of a publication, as of the client's snapshot; not the one that capture itself speaks by.
 pub async fn published(
     client: &impl GenericClient,
     publication: &str,

@@ -30,7 +30,7 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     /// Asks the running capture, through the relay, for a new snapshot.
     Snapshot(SnapshotArgs),
-    /// Drops the replication slot and the publication that capture made.
+    /// Drops the replication slot, the publication and the event triggers that capture made.
     Remove(RemoveArgs),
 }
 
@@ -78,6 +78,15 @@ pub(super) struct FailoverArgs {
     pub(super) failover: bool,
 }
 
+/// Whether schema changes are carried.
+#[derive(Debug, Args)]
+pub(super) struct DdlArgs {
+    /// Carry schema changes (ALTER TABLE and the like) to the terminals: capture installs event triggers on the
+    /// master, which needs a superuser there.
+    #[arg(long, env = "TAILWATER_DDL")]
+    pub(super) ddl: bool,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum KeylessArg {
@@ -107,6 +116,8 @@ pub(super) struct CheckArgs {
     pub(super) tables: TableArgs,
     #[command(flatten)]
     pub(super) failover: FailoverArgs,
+    #[command(flatten)]
+    pub(super) ddl: DdlArgs,
 }
 
 #[derive(Debug, Args)]
@@ -117,9 +128,8 @@ pub(super) struct RunArgs {
     pub(super) tables: TableArgs,
     #[command(flatten)]
     pub(super) failover: FailoverArgs,
-    /// Carry ALTER TABLE and the like to the terminals (not in this version).
-    #[arg(long, hide = true)]
-    pub(super) ddl: bool,
+    #[command(flatten)]
+    pub(super) ddl: DdlArgs,
     /// The relay, or several in the order they are tried: http://HOST:PORT.
     #[arg(long, value_name = "URL,…", value_delimiter = ',', env = "TAILWATER_RELAY")]
     pub(super) relay: Option<Vec<String>>,
@@ -164,4 +174,7 @@ pub(super) struct SnapshotArgs {
 pub(super) struct RemoveArgs {
     #[command(flatten)]
     pub(super) master: MasterArgs,
+    /// Only what --ddl installed: slot and publication stay.
+    #[arg(long)]
+    pub(super) ddl: bool,
 }

@@ -18,6 +18,8 @@ pub(super) struct Config {
     pub(super) keyless: Option<KeylessArg>,
     #[serde(default)]
     pub(super) failover: bool,
+    #[serde(default)]
+    pub(super) ddl: bool,
     pub(super) relay: Option<OneOrMore>,
     pub(super) token_file: Option<std::path::PathBuf>,
     pub(super) heartbeat_every: Option<String>,

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     begin::{SlotFacts, drop_publication, our_publications, publication},
+    ddl,
     run::RunError,
     settings::object_name,
     source::{SqlSession, answer},
@@ -25,18 +26,26 @@ pub(super) async fn run(args: RemoveArgs) -> Result<(), Failure> {
     let Common { source, name, slot, publication } = common(args.master, &mut config)?;
     let named = name.as_ref().map(object_name);
     let sql = source.connect_sql().await.map_err(RunError::from)?;
+    if args.ddl {
+        if !remove_ddl(&sql, publication.or(named).as_deref()).await? {
+            println!("{source} has no event triggers of capture's");
+        }
+        return Ok(());
+    }
     let slots = match slot.or_else(|| named.clone()) {
         Some(slot) => vec![slot],
         None => our_slots(&sql).await?,
     };
-    let publications = match publication.or(named) {
-        Some(publication) => vec![publication],
-        None => our_publications(&sql).await.map_err(RunError::from)?,
-    };
+    let publication = publication.or(named);
     let mut done = 0;
     for slot in &slots {
         done += u32::from(remove_slot(&sql, slot).await?);
     }
+    done += u32::from(remove_ddl(&sql, publication.as_deref()).await?);
+    let publications = match publication {
+        Some(publication) => vec![publication],
+        None => our_publications(&sql).await.map_err(RunError::from)?,
+    };
     for publication in &publications {
         done += u32::from(remove_publication(&sql, publication).await?);
     }
@@ -83,6 +92,18 @@ async fn free_slot(sql: &SqlSession, slot: &str) -> Result<Option<SlotFacts>, Fa
         }
         sleep(LOOK_EVERY).await;
     }
+}
+
+/// Before the publication, which carries its table. Those of another publication stay.
+async fn remove_ddl(sql: &SqlSession, publication: Option<&str>) -> Result<bool, Failure> {
+    let installed = ddl::installed(sql).await.map_err(RunError::from)?;
+    let Some(of) = installed.filter(|of| publication.is_none_or(|publication| publication == of))
+    else {
+        return Ok(false);
+    };
+    ddl::remove(sql).await.map_err(RunError::from)?;
+    println!("dropped the event triggers that recorded schema changes for '{of}', and the records");
+    Ok(true)
 }
 
 async fn remove_publication(sql: &SqlSession, name: &str) -> Result<bool, Failure> {

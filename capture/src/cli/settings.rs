@@ -93,11 +93,6 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
         let text = given(flag, key);
         text.map_or(Ok(default), |text| duration::parse(&text).map_err(Failure::usage))
     };
-    if args.ddl {
-        return Err(Failure::usage(
-            "--ddl is not in this version: leave it out; new tables are captured, changes of tables are not carried",
-        ));
-    }
     Ok(Settings {
         slot: slot.unwrap_or_else(|| object_name(&name)),
         publication: publication.unwrap_or_else(|| object_name(&name)),
@@ -106,6 +101,7 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
         relays,
         token: token(args.token_file, &mut config)?,
         selection,
+        ddl: args.ddl.ddl || config.ddl,
         failover: args.failover.failover || config.failover,
         heartbeat_every: time(
             args.heartbeat_every,

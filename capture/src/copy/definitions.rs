@@ -25,31 +25,33 @@ pub(super) async fn read(
     Ok(Definitions { extensions, schemas, types, tables, sequences })
 }
 
+/// Takes the tables and the types that they use.
+pub(crate) const EXTENSIONS: &str = "
+WITH object(classid, objid) AS (
+    SELECT 'pg_catalog.pg_class'::regclass, t FROM pg_catalog.unnest($1::oid[]) t
+  UNION SELECT 'pg_catalog.pg_class'::regclass, indexrelid FROM pg_catalog.pg_index WHERE indrelid = ANY($1)
+  UNION SELECT 'pg_catalog.pg_attrdef'::regclass, oid FROM pg_catalog.pg_attrdef WHERE adrelid = ANY($1)
+  UNION SELECT 'pg_catalog.pg_constraint'::regclass, oid FROM pg_catalog.pg_constraint WHERE conrelid = ANY($1)
+  UNION SELECT 'pg_catalog.pg_type'::regclass, t FROM pg_catalog.unnest($2::oid[]) t
+), depended(classid, objid) AS (
+    SELECT classid::oid, objid FROM object
+  UNION
+    SELECT d.refclassid, d.refobjid FROM object o
+    JOIN pg_catalog.pg_depend d ON d.classid = o.classid::oid AND d.objid = o.objid
+)
+SELECT DISTINCT e.extname::text, n.nspname::text FROM depended o
+JOIN pg_catalog.pg_depend d ON d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e'
+JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+ORDER BY 1";
+
 /// Extensions on which the tables, their defaults, constraints, indexes or types depend.
 async fn extensions(
     transaction: &Transaction<'_>,
     tables: &[u32],
     types: &[u32],
 ) -> Result<Vec<ExtensionDefinition>, Error> {
-    let query = "
-        WITH object(classid, objid) AS (
-            SELECT 'pg_catalog.pg_class'::regclass, t FROM pg_catalog.unnest($1::oid[]) t
-          UNION SELECT 'pg_catalog.pg_class'::regclass, indexrelid FROM pg_catalog.pg_index WHERE indrelid = ANY($1)
-          UNION SELECT 'pg_catalog.pg_attrdef'::regclass, oid FROM pg_catalog.pg_attrdef WHERE adrelid = ANY($1)
-          UNION SELECT 'pg_catalog.pg_constraint'::regclass, oid FROM pg_catalog.pg_constraint WHERE conrelid = ANY($1)
-          UNION SELECT 'pg_catalog.pg_type'::regclass, t FROM pg_catalog.unnest($2::oid[]) t
-        ), depended(classid, objid) AS (
-            SELECT classid::oid, objid FROM object
-          UNION
-            SELECT d.refclassid, d.refobjid FROM object o
-            JOIN pg_catalog.pg_depend d ON d.classid = o.classid::oid AND d.objid = o.objid
-        )
-        SELECT DISTINCT e.extname::text, n.nspname::text FROM depended o
-        JOIN pg_catalog.pg_depend d ON d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e'
-        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-        JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
-        ORDER BY 1";
-    let rows = transaction.query(query, &[&tables, &types]).await?;
+    let rows = transaction.query(EXTENSIONS, &[&tables, &types]).await?;
     let extension =
         |row: &tokio_postgres::Row| ExtensionDefinition { name: row.get(0), schema: row.get(1) };
     Ok(rows.iter().map(extension).collect())

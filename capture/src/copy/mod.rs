@@ -1,5 +1,6 @@
 //! A copy: the tables' definitions and all their rows, as of a slot's position.
 
+pub(crate) mod catalog;
 mod definitions;
 mod error;
 mod hold;

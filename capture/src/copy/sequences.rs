@@ -5,7 +5,7 @@ use wire::{Sequence, SequenceBond, SequenceType};
 
 /// Identity columns and serials depend the one way (the sequence on its column), defaults the other
 /// (the default on the sequence). A value is only asked for where it may be read.
-const SEQUENCES: &str = "
+pub(crate) const SEQUENCES: &str = "
 WITH bound(sequence, relation, attribute, rank) AS (
     SELECT d.objid, d.refobjid, d.refobjsubid, CASE d.deptype WHEN 'i' THEN 0 ELSE 1 END
     FROM pg_catalog.pg_depend d

@@ -113,7 +113,7 @@ async fn grouped<T>(
 }
 
 /// Key columns in the key's order, not the table's.
-const TABLES: &str = "
+pub(crate) const TABLES: &str = "
 SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text,
        ARRAY(SELECT a.attname::text FROM pg_catalog.pg_index i,
                  pg_catalog.unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(attnum, at)
@@ -154,7 +154,7 @@ macro_rules! depends_on {
     };
 }
 
-const COLUMNS: &str = concat!(
+pub(crate) const COLUMNS: &str = concat!(
     "
 SELECT a.attrelid, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.atttypmod,
        a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated::text, a.attidentity::text,
@@ -196,7 +196,7 @@ fn column(row: &Row, types: &UsedTypes) -> ColumnDefinition {
 }
 
 /// A foreign key of a partition, or to one, that PostgreSQL made from that of the whole comes with it.
-const CONSTRAINTS: &str = concat!(
+pub(crate) const CONSTRAINTS: &str = concat!(
     "
 SELECT o.conrelid, o.conname::text, o.contype::text, pg_catalog.pg_get_constraintdef(o.oid),
        ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(o.conkey) WITH ORDINALITY k(attnum, at)
@@ -219,7 +219,7 @@ fn constraint(row: &Row) -> ConstraintDefinition {
     }
 }
 
-const INDEXES: &str = concat!(
+pub(crate) const INDEXES: &str = concat!(
     "
 SELECT i.indrelid, c.relname::text, pg_catalog.pg_get_indexdef(i.indexrelid), i.indisunique,
        CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN

@@ -31,7 +31,7 @@ pub(super) struct UsedTypes {
 }
 
 /// `to_jsonb` because 13 has no multiranges.
-const USED: &str = "
+pub(crate) const USED_TYPES: &str = "
 WITH RECURSIVE used(oid) AS (
     SELECT DISTINCT atttypid FROM pg_catalog.pg_attribute
     WHERE attrelid = ANY($1) AND attnum > 0 AND NOT attisdropped
@@ -60,7 +60,7 @@ FROM used u JOIN pg_catalog.pg_type t ON t.oid = u.oid JOIN pg_catalog.pg_namesp
 
 impl UsedTypes {
     pub(super) async fn read(transaction: &Transaction<'_>, tables: &[u32]) -> Result<Self, Error> {
-        let rows = transaction.query(USED, &[&tables]).await?;
+        let rows = transaction.query(USED_TYPES, &[&tables]).await?;
         let entry = |row: &tokio_postgres::Row| {
             let of = CatalogType {
                 schema: row.get(1),

@@ -7,6 +7,7 @@ use crate::{
     assemble::AssembleError,
     begin::BeginError,
     copy::CopyError,
+    ddl::DdlError,
     pgoutput,
     source::{Refusal, SqlError},
     walsender::WalsenderError,
@@ -21,6 +22,9 @@ pub enum RunError {
     /// The first copy.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// Recording schema changes.
+    #[error(transparent)]
+    Ddl(#[from] DdlError),
     /// The replication connection.
     #[error(transparent)]
     Walsender(#[from] WalsenderError),
@@ -65,6 +69,9 @@ impl RunError {
         match self {
             Self::Begin(
                 BeginError::Keyless(_) | BeginError::Exclude(_) | BeginError::ChannelMoved { .. },
+            )
+            | Self::Ddl(
+                DdlError::Taken { .. } | DdlError::NotCarried { .. } | DdlError::Writable { .. },
             ) => 2,
             Self::NotInTime { .. } | Self::Begin(BeginError::SlotWait { .. }) => 4,
             Self::Begin(
@@ -125,7 +132,8 @@ impl RunError {
                 of_walsender(error)
             }
             Self::Sql(error) | Self::Begin(BeginError::Sql(error)) => of_sql(error),
-            Self::Copy(CopyError::Sql(error)) => of_sql(error),
+            Self::Copy(CopyError::Sql(error)) | Self::Ddl(DdlError::Sql(error)) => of_sql(error),
+            Self::Ddl(DdlError::Install { source }) => of_sql(source),
             Self::Copy(CopyError::Table { source, .. }) => of_sql(source),
             Self::Begin(BeginError::Publication { source, .. } | BeginError::Lock { source }) => {
                 of_sql(source)
@@ -140,7 +148,9 @@ impl RunError {
             Self::Walsender(error) | Self::Begin(BeginError::Walsender(error)) => error.refusal(),
             Self::Sql(error)
             | Self::Begin(BeginError::Sql(error))
+            | Self::Ddl(DdlError::Sql(error))
             | Self::Copy(CopyError::Sql(error)) => error.refusal(),
+            Self::Ddl(DdlError::Install { source }) => source.refusal(),
             Self::Begin(BeginError::Publication { source, .. } | BeginError::Lock { source })
             | Self::Copy(CopyError::Table { source, .. }) => source.refusal(),
             _ => None,

@@ -21,6 +21,7 @@ use crate::{
         tables,
     },
     copy::{CopyChannels, CopyError, CopyPlan, Hold, gather, post},
+    ddl,
     settings::{Keyless, Selection, Settings},
     source::SqlSession,
     walsender::{CreatedSlot, SlotSnapshot, Walsender, WalsenderError},
@@ -102,6 +103,9 @@ async fn make_ready(context: &Context<'_>, master: Master) -> Result<Option<Read
         return Err(BeginError::from(Violation::SlotMissing { slot, head }).into());
     }
     prepare(&mut sql, settings).await?;
+    if settings.ddl {
+        ddl::install(&mut sql, settings, ddl::Start::First).await?;
+    }
     let (relay, answer) = session::open(relays, &facts, true).await?;
     let (session, lineage) = (answer.session, answer.lineage);
     let lineage = lineage.ok_or_else(|| no_lineage(&relay))?;

@@ -25,6 +25,7 @@ use crate::{
         extend, mend_lost_keys, plan, publication, published, same_master, tables,
     },
     channels::{NamedTable, changed_map},
+    ddl,
     ledger::Ledger,
     settings::Settings,
     source::{Refusal, SqlError, SqlSession},
@@ -64,6 +65,7 @@ pub(super) async fn resume(
     let standing = Standing { facts: &facts, position, confirmed, timelines: &timelines };
     check_standing(&standing, &answer, head).map_err(BeginError::from)?;
     join_tables(&mut sql, settings).await?;
+    record_schema_changes(&mut sql, settings).await?;
     let carried = published(&*sql, &settings.publication).await?;
     check_excluded(settings, carried.iter().flat_map(PublishedTable::names))?;
     record_channels(&sql, settings, &answer, &carried).await?;
@@ -219,6 +221,21 @@ async fn join_tables(sql: &mut SqlSession, settings: &Settings) -> Result<(), Be
         tracing::warn!(
             "not captured: {table}, because it has rows from before it was published, and these would be missing at the \
              terminals that are there. Capture under a new source name to have it"
+        );
+    }
+    Ok(())
+}
+
+/// Where the user wants it. What was installed by an earlier start stays, and is named.
+async fn record_schema_changes(sql: &mut SqlSession, settings: &Settings) -> Result<(), RunError> {
+    if settings.ddl {
+        ddl::install(sql, settings, ddl::Start::Again).await?;
+        return Ok(());
+    }
+    if ddl::installed(sql).await?.is_some_and(|publication| publication == settings.publication) {
+        tracing::warn!(
+            "schema changes are recorded and carried, as an earlier start with --ddl installed it, under the settings of that start: \
+             start with --ddl, or take it away with `tailwater-capture remove --ddl`"
         );
     }
     Ok(())

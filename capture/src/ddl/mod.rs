@@ -1,0 +1,163 @@
+//! Schema changes of the master, recorded where the user lets capture install event triggers
+//! (`--ddl`): each writes a row of `tailwater.schema_changes`, which the publication carries.
+
+mod error;
+mod script;
+
+use tokio_postgres::{Transaction, types::ToSql};
+use wire::{SCHEMA, SCHEMA_CHANGES};
+
+pub use self::error::DdlError;
+use crate::{
+    begin::publication,
+    settings::{Keyless, Settings},
+    source::{SqlError, SqlSession, answer, answer_within},
+};
+
+/// How long the installation waits for locks.
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '10s'";
+/// How long reading all definitions may take: there may be many.
+const WITHIN: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// What the start finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// A log begins: its snapshot has the tables as they are now.
+    First,
+    /// A log goes on. What changed since it was told of last (the triggers were off, a table joined)
+    /// is told now.
+    Again,
+}
+
+/// Installs event triggers, or brings what is installed up to date; notes what tables are like now.
+/// The publication must be there.
+pub async fn install(
+    sql: &mut SqlSession,
+    settings: &Settings,
+    start: Start,
+) -> Result<(), DdlError> {
+    let of = publication(sql, &settings.publication).await?;
+    let own = of.is_some_and(|publication| publication.ours);
+    let refused = |source: SqlError| DdlError::Install { source: Box::new(source) };
+    let transaction = answer(sql.client_mut().transaction()).await.map_err(refused)?;
+    answer(transaction.batch_execute(LOCK_TIMEOUT)).await.map_err(refused)?;
+    let row = answer(transaction.query_one(FOUND, &[])).await.map_err(refused)?;
+    let (major, installed): (i32, bool) = (row.get(0), row.get(1));
+    let mut found = None;
+    if installed {
+        check_free(&transaction, &settings.publication).await?;
+        let row = answer(transaction.query_opt("SELECT script FROM tailwater.ddl_settings", &[]));
+        found = row.await.map_err(refused)?.map(|row| row.get::<_, String>(0));
+    }
+    let script = script::install(major);
+    let version = script::version(&script);
+    // Made anew only where it must be: a statement that is under way could meet the gap.
+    if found.as_ref() != Some(&version) {
+        answer(transaction.batch_execute(&script)).await.map_err(refused)?;
+    }
+    let row = answer(transaction.query_opt(WRITERS, &[])).await.map_err(refused)?;
+    if let Some(row) = row {
+        return Err(DdlError::Writable { role: row.get(0) });
+    }
+    let selection = &settings.selection;
+    let tables = script::like(selection.tables.iter(), Some("%"));
+    let exclude = script::like(selection.exclude.iter(), None);
+    let make_full = selection.keyless == Keyless::Full;
+    let row: [&(dyn ToSql + Sync); 6] =
+        [&settings.publication, &version, &own, &tables, &exclude, &make_full];
+    answer(transaction.execute(SETTINGS, &row)).await.map_err(refused)?;
+    carry(&transaction, settings, own).await?;
+    let note = match start {
+        Start::First => NOTE_ALL,
+        Start::Again => TELL_ALL,
+    };
+    answer_within(WITHIN, transaction.batch_execute(note)).await.map_err(refused)?;
+    answer(transaction.commit()).await.map_err(refused)?;
+    Ok(())
+}
+
+const FOUND: &str = "
+SELECT pg_catalog.current_setting('server_version_num')::int / 10000,
+       pg_catalog.to_regclass('tailwater.ddl_settings') IS NOT NULL";
+
+const SETTINGS: &str = "
+WITH others AS (DELETE FROM tailwater.ddl_settings WHERE publication <> $1)
+INSERT INTO tailwater.ddl_settings AS old (publication, script, own, tables, exclude, make_full) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (publication) DO UPDATE
+SET script = excluded.script, own = excluded.own, tables = excluded.tables, exclude = excluded.exclude, make_full = excluded.make_full
+WHERE (old.script, old.own, old.tables, old.exclude, old.make_full) IS DISTINCT FROM ($2, $3, $4, $5, $6)";
+
+/// Who may write what terminals obey, beside its owner.
+const WRITERS: &str = "
+SELECT coalesce(r.rolname::text, 'PUBLIC')
+FROM pg_catalog.pg_class c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
+LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+WHERE c.oid = 'tailwater.schema_changes'::regclass AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner LIMIT 1";
+
+/// As they are now, without a word to anyone.
+const NOTE_ALL: &str = "
+DELETE FROM tailwater.ddl_tables;
+INSERT INTO tailwater.ddl_tables (oid, definition)
+SELECT of.oid, tailwater.ddl_definition(of.oid) FROM tailwater.ddl_captured() of(oid)";
+
+/// The first time there is nothing to compare with.
+const TELL_ALL: &str = "
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM tailwater.ddl_tables) THEN
+        PERFORM tailwater.ddl_tell_all('start of tailwater-capture');
+    ELSE
+        INSERT INTO tailwater.ddl_tables (oid, definition)
+        SELECT of.oid, tailwater.ddl_definition(of.oid) FROM tailwater.ddl_captured() of(oid);
+    END IF;
+END $$";
+
+/// One capture of a database records its schema changes.
+async fn check_free(transaction: &Transaction<'_>, publication: &str) -> Result<(), DdlError> {
+    let query = "
+        SELECT s.publication FROM tailwater.ddl_settings s
+        JOIN pg_catalog.pg_publication p ON p.pubname = s.publication WHERE s.publication <> $1";
+    let other = answer(transaction.query_opt(query, &[&publication])).await;
+    let other = other.map_err(|source| DdlError::Install { source: Box::new(source) })?;
+    other.map_or(Ok(()), |row| Err(DdlError::Taken { publication: row.get(0) }))
+}
+
+/// Lets the publication carry the records; one of the user's own must do so already.
+async fn carry(
+    transaction: &Transaction<'_>,
+    settings: &Settings,
+    own: bool,
+) -> Result<(), DdlError> {
+    let refused = |source: SqlError| DdlError::Install { source: Box::new(source) };
+    // Not by pg_publication_tables, which waits for tables that are locked on some versions.
+    let query = "
+        SELECT p.puballtables OR EXISTS (
+            SELECT FROM pg_catalog.pg_publication_rel r
+            WHERE r.prpubid = p.oid AND r.prrelid = 'tailwater.schema_changes'::regclass)
+        FROM pg_catalog.pg_publication p WHERE p.pubname = $1";
+    let row =
+        answer(transaction.query_opt(query, &[&settings.publication])).await.map_err(refused)?;
+    if row.is_some_and(|row| row.get(0)) {
+        return Ok(());
+    }
+    let publication = postgres_protocol::escape::escape_identifier(&settings.publication);
+    let add = format!("ALTER PUBLICATION {publication} ADD TABLE {SCHEMA}.{SCHEMA_CHANGES}");
+    if !own {
+        return Err(DdlError::NotCarried { publication: settings.publication.clone(), add });
+    }
+    answer(transaction.batch_execute(&add)).await.map_err(refused)
+}
+
+/// The publication whose tables' changes are recorded; none where nothing is installed.
+pub async fn installed(sql: &SqlSession) -> Result<Option<String>, SqlError> {
+    let there = answer(sql.query_one(FOUND, &[])).await?;
+    if !there.get::<_, bool>(1) {
+        return Ok(None);
+    }
+    let row = answer(sql.query_opt("SELECT publication FROM tailwater.ddl_settings", &[])).await?;
+    Ok(Some(row.map(|row| row.get(0)).unwrap_or_default()))
+}
+
+/// Removes all of it, the records too.
+pub async fn remove(sql: &SqlSession) -> Result<(), SqlError> {
+    answer(sql.batch_execute(script::REMOVE)).await
+}
