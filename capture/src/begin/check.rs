@@ -32,7 +32,7 @@ pub async fn check(
     let plan = plan(&facts, scope.selection);
     let exists = publication(sql, scope.publication).await?;
     findings.extend(slot::slot(source, sql, scope, exists.is_some()).await?);
-    findings.extend(role(source, sql, exists.is_some()).await?);
+    findings.extend(role(source, sql, scope, exists.is_some()).await?);
     findings.extend(rights(source, scope, &plan, exists.is_some()));
     if let Some(exists) = &exists {
         if !exists.leaves_out.is_empty() {
@@ -87,6 +87,7 @@ async fn parts_left_out(
 async fn role(
     source: &Source,
     sql: &SqlSession,
+    scope: &CheckScope<'_>,
     published: bool,
 ) -> Result<Vec<Finding>, SqlError> {
     // On Amazon RDS the right is given by membership in rds_replication.
@@ -94,15 +95,27 @@ async fn role(
         SELECT r.rolreplication OR r.rolsuper OR EXISTS (
                    SELECT FROM pg_catalog.pg_roles g
                    WHERE g.rolname = 'rds_replication' AND pg_catalog.pg_has_role(r.oid, g.oid, 'MEMBER')),
-               pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
+               pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+               r.rolsuper OR EXISTS (
+                   SELECT FROM pg_catalog.pg_roles g
+                   WHERE g.rolname IN ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin')
+                     AND pg_catalog.pg_has_role(r.oid, g.oid, 'MEMBER'))
         FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
     let row = answer(sql.query_one(query, &[])).await?;
-    let (replication, may_create): (bool, bool) = (row.get(0), row.get(1));
+    let (replication, may_create, superuser): (bool, bool, bool) =
+        (row.get(0), row.get(1), row.get(2));
     let (name, role) = (source.user(), escape_identifier(source.user()));
     let mut findings = Vec::new();
     if !replication {
         let what = format!("the role {name} has no REPLICATION right");
         findings.push(Finding::missing(what, [format!("ALTER ROLE {role} REPLICATION;")]));
+    }
+    if scope.ddl && !superuser {
+        let what =
+            format!("--ddl: the role {name} may not make event triggers, which takes a superuser");
+        let or = "-- or leave --ddl out: schema changes then stop the terminals with the statements to run there";
+        let give = format!("ALTER ROLE {role} SUPERUSER;");
+        findings.push(Finding::missing(what, [give, or.to_owned()]));
     }
     if !may_create && !published {
         let what = format!(

@@ -8,4 +8,6 @@ pub struct CheckScope<'a> {
     pub selection: &'a Selection,
     /// The slot is to reach standbys.
     pub failover: bool,
+    /// Schema changes are to be recorded.
+    pub ddl: bool,
 }

@@ -26,6 +26,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<(), Failure> {
         publication: &publication,
         selection: &selection,
         failover: args.failover.failover || config.failover,
+        ddl: args.ddl.ddl || config.ddl,
     };
     let findings = check(&source, &sql, &scope).await.map_err(RunError::from)?;
     for finding in &findings {

@@ -254,7 +254,7 @@ $function$;
 -- All tables, those that were told of and those that are captured now; but not those that another transaction is
 -- changing: it tells of them itself.
 CREATE FUNCTION tailwater.ddl_tell_all(command text) RETURNS void
-LANGUAGE sql SET search_path = pg_catalog, pg_temp {pinned} AS $function$
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET jit = off {pinned} AS $function$
 SELECT tailwater.ddl_tell(ARRAY(
     SELECT oid FROM (SELECT oid FROM tailwater.ddl_tables UNION SELECT tailwater.ddl_captured()) of
     WHERE NOT EXISTS (SELECT FROM pg_locks l
@@ -265,7 +265,7 @@ $function$;
 
 -- After a statement. It never fails for us: what cannot be told is a warning, and the terminals stop where it matters.
 CREATE FUNCTION tailwater.ddl_end() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' {pinned} AS $function$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' SET jit = off {pinned} AS $function$
 DECLARE
     touched oid[];
 BEGIN
@@ -301,7 +301,7 @@ $function$;
 
 -- Tables that go. What other tables lose with them comes first, so that nothing is in the way at a terminal.
 CREATE FUNCTION tailwater.ddl_drop() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' {pinned} AS $function$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' SET jit = off {pinned} AS $function$
 DECLARE
     changed oid[];
     gone oid[];
@@ -350,7 +350,7 @@ $function$;
 
 -- Before a table is rewritten: rows that are there may get values that no change tells.
 CREATE FUNCTION tailwater.ddl_rewrite() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $function$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' SET jit = off AS $function$
 BEGIN
     UPDATE tailwater.ddl_tables SET rewrite = rewrite | pg_event_trigger_table_rewrite_reason()
     WHERE oid = pg_event_trigger_table_rewrite_oid() AND tailwater.ddl_has_rows(oid);

@@ -167,6 +167,7 @@ async fn prepare(sql: &mut SqlSession, settings: &Settings) -> Result<(), BeginE
         publication: &settings.publication,
         selection: &Selection { keyless: Keyless::Skip, ..settings.selection.clone() },
         failover: settings.failover,
+        ddl: settings.ddl,
     };
     let (missing, notes): (Vec<_>, Vec<_>) =
         check(&settings.source, sql, &scope).await?.into_iter().partition(|finding| finding.blocks);

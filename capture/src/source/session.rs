@@ -2,7 +2,8 @@
 /// first copy, whatever the role, the database or the server is configured to, so that one value has one
 /// text. An empty `search_path` makes names inside values (`regclass`) complete; the time-outs are off
 /// because a role's `statement_timeout` would cut a copy. What capture itself writes (heartbeats, the
-/// publication) waits for no standby: one that is away would stop it.
+/// publication) waits for no standby: one that is away would stop it. Compiling a query of the catalogue
+/// takes seconds, running it milliseconds.
 pub const PINNED_SETTINGS: &[(&str, &str)] = &[
     ("DateStyle", "ISO,MDY"),
     ("IntervalStyle", "postgres"),
@@ -16,6 +17,7 @@ pub const PINNED_SETTINGS: &[(&str, &str)] = &[
     ("lock_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
     ("synchronous_commit", "local"),
+    ("jit", "off"),
 ];
 
 /// The startup parameter `options` with the pinned settings after whatever the URL asked for: the last
