@@ -10,6 +10,7 @@
     reason = "a panic is how a test fails; clippy's own exception ends at helper functions"
 )]
 
+mod alter;
 mod apply;
 mod architecture;
 mod big;

@@ -1,5 +1,7 @@
 //! Tables as the master's catalogue defines them: what a terminal needs to make them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Sequence;
@@ -177,4 +179,10 @@ pub struct PartitionOf {
     pub name: String,
     /// `FOR VALUES …` or `DEFAULT`.
     pub bound: String,
+}
+
+impl fmt::Display for TableDefinition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
 }

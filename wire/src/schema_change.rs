@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::Definitions;
+use crate::{Definitions, TableDefinition};
 
 /// The schema that capture keeps its own tables in on the master.
 pub const SCHEMA: &str = "tailwater";
@@ -33,4 +33,12 @@ pub struct SchemaChange {
     /// joined with rows in it): only a snapshot from here on has them.
     #[serde(default)]
     pub rows_needed: bool,
+}
+
+impl SchemaChange {
+    /// The table as it is now, or as it was.
+    pub fn table(&self) -> Option<&TableDefinition> {
+        let definitions = self.after.as_ref().or(self.before.as_ref())?;
+        definitions.tables.first()
+    }
 }

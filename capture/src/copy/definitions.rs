@@ -7,7 +7,7 @@ use super::{sequences::sequences, tables, user_types::UsedTypes};
 use crate::begin::PublishedTable;
 
 /// All that is needed to create the tables as they are published, as of the transaction's snapshot.
-pub(super) async fn read(
+pub async fn read(
     transaction: &Transaction<'_>,
     published: &[PublishedTable],
 ) -> Result<Definitions, Error> {

@@ -13,6 +13,7 @@ mod tables;
 mod user_types;
 
 pub use self::{
+    definitions::read as definitions,
     error::CopyError,
     hold::Hold,
     packer::{Packed, RowPacker},

@@ -90,7 +90,7 @@ fn print(
         let mut open = (wire::Lsn::ZERO, TransactionHeader { xid: 0, commit_time_us: 0 });
         while let Some(event) = reader.next(&mut relations).map_err(PullError::from)? {
             match event {
-                Event::Begin { lsn, header } => open = (lsn, header),
+                Event::Begin { lsn, header, .. } => open = (lsn, header),
                 Event::Change { channel, change } => {
                     let line = line(open, &channel, &change, json);
                     if !written(writeln!(out, "{line}"))? {

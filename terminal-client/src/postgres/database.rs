@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_postgres::Client;
-use wire::{Hash, Lsn, Sequence, Snapshot, SnapshotTable, SourceName};
+use wire::{Hash, Lsn, SchemaChange, Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{
+    alter::Alterations,
     apply::RowApply,
     connect::{Server, Session, error_of},
     create::{run, set_sequences},
@@ -26,6 +27,7 @@ pub struct PostgresTarget {
     row: PositionRow,
     apply: RowApply,
     load: Load,
+    alterations: Alterations,
 }
 
 impl PostgresTarget {
@@ -39,6 +41,7 @@ impl PostgresTarget {
             row: PositionRow::default(),
             apply: RowApply::default(),
             load: Load::default(),
+            alterations: Alterations::default(),
         })
     }
 
@@ -192,11 +195,25 @@ impl Target for PostgresTarget {
         note(&self.name, self.client(), source, tables).await
     }
 
+    async fn alter(
+        &mut self,
+        source: &SourceName,
+        lsn: Lsn,
+        change: &SchemaChange,
+    ) -> Result<(), TargetError> {
+        // What it learned about tables, and its statements, may not hold any more.
+        self.apply = RowApply::default();
+        let place = Place { target: &self.name, client: &self.session.client, source };
+        self.alterations.alter(place, lsn, change, self.replica_role).await
+    }
+
     async fn set_sequences(&mut self, sequences: &[Sequence]) -> Result<(), TargetError> {
         set_sequences(&self.name, self.client(), sequences).await
     }
 
     async fn commit(&mut self, source: &SourceName, stored: &Stored) -> Result<(), TargetError> {
+        let place = Place { target: &self.name, client: &self.session.client, source };
+        self.alterations.finish(place).await?;
         self.row.advance(&self.name, &self.session.client, source, stored).await?;
         self.run("commit", "COMMIT").await
     }

@@ -1,8 +1,10 @@
 //! PostgreSQL as a target.
 //!
 //! `connect` reaches the server, `session` pins its settings, `create` makes what is missing, `load` is
-//! the first load, `apply` turns changes into statements, `database` is the target itself.
+//! the first load, `apply` turns changes into statements, `alter` does what was done to tables, `database`
+//! is the target itself.
 
+mod alter;
 mod apply;
 mod catalog;
 mod connect;

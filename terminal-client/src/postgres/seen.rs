@@ -26,6 +26,13 @@ const READ: &str = "
 SELECT schema_name, table_name, since > $2::text::pg_catalog.pg_lsn FROM tailwater.seen
 WHERE source = $1 ORDER BY 1, 2";
 
+const FORGET: &str = "
+DELETE FROM tailwater.seen WHERE source = $1 AND schema_name = $2 AND table_name = $3";
+
+const RENAME: &str = "
+UPDATE tailwater.seen SET schema_name = $4, table_name = $5
+WHERE source = $1 AND schema_name = $2 AND table_name = $3";
+
 const IS_THERE: &str = "SELECT pg_catalog.to_regclass($1::text) IS NOT NULL";
 
 /// Notes where the first change of each of these tables is, in the open transaction.
@@ -45,6 +52,31 @@ pub(super) async fn note(
     let since = field(|(_, lsn)| lsn.to_string());
     let noted = client.execute(NOTE, &[&source.as_str(), &schemas, &names, &since]).await;
     noted.map(drop).map_err(failed)
+}
+
+/// A table has another name now, or is gone.
+pub(super) async fn renamed(
+    target: &str,
+    client: &Client,
+    source: &SourceName,
+    from: &Named,
+    to: Option<&Named>,
+) -> Result<(), TargetError> {
+    let failed = |error: Error| error_of(target, "write tailwater.seen", &error);
+    if !is_there(client).await.map_err(failed)? {
+        return Ok(());
+    }
+    let row = |of: &Named| (of.schema.clone(), of.name.clone());
+    // Of a table that had the name before, and has gone.
+    let (schema, name) = row(to.unwrap_or(from));
+    client.execute(FORGET, &[&source.as_str(), &schema, &name]).await.map_err(failed)?;
+    if let Some(to) = to {
+        let ((schema, name), (new_schema, new_name)) = (row(from), row(to));
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+            [&source.as_str(), &schema, &name, &new_schema, &new_name];
+        client.execute(RENAME, &values).await.map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// A table of the stream that a snapshot does not have.

@@ -4,11 +4,11 @@ use std::{
 };
 
 use tokio::sync::{mpsc, watch};
-use wire::{Lsn, TerminalState};
+use wire::{Lsn, SchemaChange, TerminalState};
 
 use super::{
     bundle::Bundle,
-    decode::{Batch, decode},
+    decode::{Altered, Batch, DecodeError, decode},
     error::PullError,
     noted::Noted,
     settings::Settings,
@@ -85,7 +85,12 @@ impl<'a, T: Target> Applier<'a, T> {
         let (relations, result) =
             decoding.await.map_err(|error| PullError::Internal(error.to_string()))?;
         self.relations = Some(relations);
-        Ok(result?)
+        result.map_err(|error| match error {
+            DecodeError::Range(error) => error.into(),
+            DecodeError::SchemaChange { lsn, why } => {
+                PullError::SchemaChange { source_name: self.settings.source.clone(), lsn, why }
+            }
+        })
     }
 
     /// Whether it left everything committed.
@@ -96,6 +101,9 @@ impl<'a, T: Target> Applier<'a, T> {
         stop: impl Fn() -> bool,
     ) -> Result<bool, PullError> {
         if self.open.is_none() {
+            if batch.is_empty() && batch.boundary.as_ref() == Some(&self.stored.position) {
+                return Ok(true);
+            }
             self.target.begin().await?;
             self.open = Some(Open { since: Instant::now(), changes: 0, transactions: 0 });
         }
@@ -114,6 +122,9 @@ impl<'a, T: Target> Applier<'a, T> {
         if let Some(map) = batch.channel_map {
             self.stored.channel_map = map;
         }
+        if let Some(Altered { lsn, change }) = batch.schema_change {
+            self.alter(lsn, &change).await?;
+        }
         let Some(open) = &mut self.open else { return Ok(true) };
         open.changes += changes;
         open.transactions += batch.transactions;
@@ -123,12 +134,37 @@ impl<'a, T: Target> Applier<'a, T> {
         let full =
             open.changes >= bounds.commit_changes || open.since.elapsed() >= bounds.commit_after;
         self.stored.position = boundary;
-        if !(batch.last || full || stop()) {
+        if !(batch.commit || full || stop()) {
             return Ok(false);
         }
         self.target.commit(&self.settings.source, &self.stored).await?;
         self.committed(head);
         Ok(true)
+    }
+
+    /// Does to a table what was done to it on the master, in its place among the rows.
+    async fn alter(&mut self, lsn: Lsn, change: &SchemaChange) -> Result<(), PullError> {
+        if !self.is_ours(change) {
+            return Ok(());
+        }
+        if change.rows_needed && change.after.is_some() {
+            return Err(PullError::RowsNeeded {
+                source_name: self.settings.source.clone(),
+                lsn,
+                table: change.table().map(ToString::to_string).unwrap_or_default(),
+                joined: change.before.is_none(),
+            });
+        }
+        self.target.alter(&self.settings.source, lsn, change).await?;
+        self.noted.forget();
+        Ok(())
+    }
+
+    /// Schema changes go to everyone, and a terminal has the tables of some channels only.
+    fn is_ours(&self, change: &SchemaChange) -> bool {
+        let Some(table) = change.table() else { return false };
+        let channel = self.stored.channel_map.channel(table.oid, &table.schema, &table.name);
+        self.settings.wants(&channel)
     }
 
     fn committed(&mut self, head: Lsn) {

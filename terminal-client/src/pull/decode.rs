@@ -1,12 +1,15 @@
 use std::{mem::take, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
-use wire::{CONTROL_PREFIX, Change, ChannelMap, ControlRecord, Relation, Sequence, SourceName};
+use wire::{
+    CONTROL_PREFIX, Change, ChannelMap, ControlRecord, Lsn, Relation, SCHEMA_CHANGE_COLUMN,
+    SchemaChange, Sequence, SourceName, Value,
+};
 
 use super::bundle::Bundle;
 use crate::{
     position::Position,
-    range::{Event, RangeError, RangeReader, Relations, verify},
+    range::{Event, RangeError, RangeReader, Relations, is_schema_change, verify},
     target::Operation,
 };
 
@@ -31,10 +34,39 @@ pub(super) struct Batch {
     pub(super) transactions: u64,
     /// Where it leaves the target, if that is between two transactions.
     pub(super) boundary: Option<Position>,
-    /// Whether nothing else follows at once.
-    pub(super) last: bool,
+    /// A change of a table's definition, behind the operations.
+    pub(super) schema_change: Option<Altered>,
+    /// Whether to commit behind it: nothing else follows at once, or what does stands alone.
+    pub(super) commit: bool,
     /// Dropped once it is applied, where the decoder waits for that.
     pub(super) applied: Option<oneshot::Sender<()>>,
+}
+
+impl Batch {
+    /// Whether there is nothing to do.
+    pub(super) fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+            && self.sequences.is_empty()
+            && self.channel_map.is_none()
+            && self.schema_change.is_none()
+    }
+}
+
+/// A schema change and the position of its transaction.
+#[derive(Debug)]
+pub(super) struct Altered {
+    pub(super) lsn: Lsn,
+    pub(super) change: Box<SchemaChange>,
+}
+
+/// Why a bundle was not decoded to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DecodeError {
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// Nothing of its transaction may be applied: rows behind it would meet the table as it was.
+    #[error("the schema change at {lsn} cannot be read: {why}")]
+    SchemaChange { lsn: Lsn, why: String },
 }
 
 /// Turns a bundle into batches, each range after it was proved. Blocks while the batches before are
@@ -44,19 +76,38 @@ pub(super) fn decode(
     bundle: &Bundle,
     relations: &mut Relations,
     out: &mpsc::Sender<Batch>,
-) -> Result<(), RangeError> {
+) -> Result<(), DecodeError> {
     let mut position = bundle.start.clone();
     let mut batch = Batch::default();
     let mut bytes = 0;
     for range in &bundle.ranges {
         verify(range, source, &position)?;
         let mut reader = RangeReader::new(range, position, relations)?;
-        let (mut lsn, mut has_changes) = (range.after, false);
+        let (mut lsn, mut has_changes, mut alone) = (range.after, false, false);
         while let Some(event) = reader.next(relations)? {
             match event {
-                Event::Begin { lsn: at, .. } => {
-                    (lsn, has_changes) = (at, false);
+                Event::Begin { lsn: at, alters, .. } => {
+                    (lsn, has_changes, alone) = (at, false, alters);
+                    // It has a target transaction of its own: where it cannot be applied, all before it
+                    // is; and PostgreSQL lets no transaction use the enum value that it added.
+                    if alone {
+                        batch.boundary = Some(reader.position().clone());
+                        batch.commit = true;
+                        if !hand_on(out, &mut batch, &mut bytes) {
+                            return Ok(());
+                        }
+                    }
                     batch.boundary = None;
+                }
+                Event::Change { channel, change }
+                    if channel.is_control() && is_schema_change(&change) =>
+                {
+                    let change = Box::new(schema_change(lsn, &change)?);
+                    has_changes = true;
+                    batch.schema_change = Some(Altered { lsn, change });
+                    if !hand_on(out, &mut batch, &mut bytes) {
+                        return Ok(());
+                    }
                 }
                 Event::Change { channel, change } if channel.is_control() => {
                     match control(&change) {
@@ -77,18 +128,34 @@ pub(super) fn decode(
                 Event::Commit { .. } => {
                     batch.transactions += u64::from(has_changes);
                     batch.boundary = Some(reader.position().clone());
+                    batch.commit = alone;
                 }
             }
-            if is_full(&batch, bytes) && !hand_on(out, &mut batch, &mut bytes) {
+            if (batch.commit || is_full(&batch, bytes)) && !hand_on(out, &mut batch, &mut bytes) {
                 return Ok(());
             }
         }
         position = reader.position().clone();
     }
     batch.boundary = Some(position);
-    batch.last = true;
+    batch.commit = true;
     hand_on(out, &mut batch, &mut bytes);
     Ok(())
+}
+
+/// What a row of `tailwater.schema_changes` says.
+fn schema_change(lsn: Lsn, change: &Change<Arc<Relation>>) -> Result<SchemaChange, DecodeError> {
+    let fail = |why: String| DecodeError::SchemaChange { lsn, why };
+    let Change::Insert { relation, new } = change else {
+        return Err(fail("it is no inserted row".into()));
+    };
+    let place = relation.columns.iter().position(|column| column.name == SCHEMA_CHANGE_COLUMN);
+    match place.and_then(|place| new.get(place)) {
+        Some(Value::Text(json)) => {
+            serde_json::from_slice(json).map_err(|error| fail(error.to_string()))
+        }
+        _ => Err(fail(format!("its row has no text in the column {SCHEMA_CHANGE_COLUMN}"))),
+    }
 }
 
 fn is_full(batch: &Batch, bytes: usize) -> bool {
@@ -184,7 +251,7 @@ mod tests {
         assert!(batch.applied.is_some() && batch.operations.len() == 1);
         assert!(batches.try_recv().is_err(), "it went on");
         drop(batch);
-        assert!(batches.blocking_recv().unwrap().last);
+        assert!(batches.blocking_recv().unwrap().commit);
         decoding.join().unwrap().unwrap();
     }
 }

@@ -88,6 +88,33 @@ pub enum PullError {
         /// The source.
         source_name: SourceName,
     },
+    /// The stream lacks rows of a table that was rewritten, or that joined with rows in it.
+    #[error(
+        "table {table} of source {source_name}: at {lsn} {}, and its rows are not in the stream; nothing of that transaction was applied. Run `tailwater-capture snapshot --wait` where capture runs, then `tailwater-terminal reload` here, which loads that snapshot",
+        if *.joined { "it joined the publication with rows in it" } else { "an ALTER TABLE rewrote it" }
+    )]
+    RowsNeeded {
+        /// The source.
+        source_name: SourceName,
+        /// The transaction.
+        lsn: Lsn,
+        /// The table.
+        table: String,
+        /// Whether the table is new to the stream.
+        joined: bool,
+    },
+    /// What was done to a table cannot be read.
+    #[error(
+        "source {source_name}: the schema change at {lsn} cannot be read: {why}; nothing of its transaction was applied. Is this terminal older than capture? Then install the same version, and pull again"
+    )]
+    SchemaChange {
+        /// The source.
+        source_name: SourceName,
+        /// The transaction.
+        lsn: Lsn,
+        /// What is wrong.
+        why: String,
+    },
     /// A snapshot that cannot be what it says.
     #[error(
         "the snapshot at {lsn} of source {source_name}: table {table}: {why}; the load stays unfinished"
@@ -149,7 +176,11 @@ impl PullError {
         match self {
             Self::Fetch(error) => error.exit_code(),
             Self::Range(error) if error.is_fork() => 3,
-            Self::Range(_) | Self::Internal(_) | Self::Snapshot { .. } => 1,
+            Self::Range(_)
+            | Self::Internal(_)
+            | Self::Snapshot { .. }
+            | Self::RowsNeeded { .. }
+            | Self::SchemaChange { .. } => 1,
             Self::Target(error) => target_code(error),
             Self::OtherLineage { .. } | Self::NoWayOn { .. } => 3,
             Self::NotReady { .. }

@@ -18,6 +18,11 @@ pub(super) struct Noted {
 }
 
 impl Noted {
+    /// A table has another name, or is made anew: all are told of again.
+    pub(super) fn forget(&mut self) {
+        self.relations.clear();
+    }
+
     /// The tables that the target was not told of yet, each with the position of its first change.
     pub(super) fn first_changes(&mut self, operations: &[Operation]) -> Vec<(Named, Lsn)> {
         let mut first = Vec::new();

@@ -18,6 +18,6 @@ pub use closed::{ChannelFiles, Range, RangeChannel};
 pub use error::{Malformed, Place, RangeError};
 pub use object_file::{FileChunks, ObjectFile};
 pub use payload::Payload;
-pub use reader::{Event, RangeReader};
+pub use reader::{Event, RangeReader, is_schema_change};
 pub use relations::Relations;
 pub use verify::verify;

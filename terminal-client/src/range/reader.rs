@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::{
-    Change, ChannelName, Entry, EntryReader, Lsn, Relation, TransactionDecoder, TransactionHeader,
+    Change, ChannelName, Entry, EntryReader, Lsn, Relation, SCHEMA, SCHEMA_CHANGES,
+    TransactionDecoder, TransactionHeader,
 };
 
 use super::{
@@ -24,6 +25,8 @@ pub enum Event {
         lsn: Lsn,
         /// Xid and commit time.
         header: TransactionHeader,
+        /// Whether there are schema changes among its changes.
+        alters: bool,
     },
     /// A change of it, in the original order over all channels.
     Change {
@@ -98,7 +101,7 @@ impl<'a> RangeReader<'a> {
     pub fn next(&mut self, relations: &mut Relations) -> Result<Option<Event>, RangeError> {
         match self.open {
             Some((lsn, lowest)) => self.go_on(lsn, lowest, relations).map(Some),
-            None => self.begin(),
+            None => self.begin(relations),
         }
     }
 
@@ -107,19 +110,22 @@ impl<'a> RangeReader<'a> {
         &self.position
     }
 
-    fn begin(&mut self) -> Result<Option<Event>, RangeError> {
+    fn begin(&mut self, relations: &Relations) -> Result<Option<Event>, RangeError> {
         let first = self.channels.iter().filter_map(|c| c.next.as_ref()).map(|run| run.lsn).min();
         let Some(lsn) = first else {
             self.position.lsn = self.position.lsn.max(self.range.through);
             return Ok(None);
         };
-        let mut header = None;
+        let (mut header, mut alters) = (None, false);
         for channel in &mut self.channels {
             if channel.next.as_ref().is_none_or(|run| run.lsn != lsn) {
                 continue;
             }
             let Some(run) = channel.next.take() else { continue };
-            let open = channel.open_run(run)?;
+            if channel.of.channel.is_control() {
+                alters = channel.alters(&run, relations)?;
+            }
+            let open = channel.open_run(&run)?;
             if *header.get_or_insert(open.header) != open.header {
                 let what = "transaction id or commit time";
                 return Err(channel.cursor.malformed(Malformed::Disagreement { lsn, what }));
@@ -128,7 +134,7 @@ impl<'a> RangeReader<'a> {
         }
         self.open = Some((lsn, 0));
         let header = header.unwrap_or(TransactionHeader { xid: 0, commit_time_us: 0 });
-        Ok(Some(Event::Begin { lsn, header }))
+        Ok(Some(Event::Begin { lsn, header, alters }))
     }
 
     fn go_on(
@@ -169,16 +175,29 @@ impl<'a> RangeReader<'a> {
 }
 
 impl Channel<'_> {
-    fn open_run(&mut self, run: Run) -> Result<OpenRun, RangeError> {
-        let (header, entries) = match run.body {
+    /// Reads a run to its end, and leaves it as if it had not been read: what capture has to say is
+    /// short, also where its transaction is long.
+    fn alters(&self, run: &Run, relations: &Relations) -> Result<bool, RangeError> {
+        let mut open = self.open_run(run)?;
+        let malformed = |error| self.cursor.malformed(error);
+        while let Some((_, change)) = open.read(relations).map_err(malformed)? {
+            if is_schema_change(&change) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn open_run(&self, run: &Run) -> Result<OpenRun, RangeError> {
+        let (header, entries) = match &run.body {
             RunBody::Memory(bytes) => {
-                let (header, entries) = TransactionDecoder::header(&bytes)
+                let (header, entries) = TransactionDecoder::header(bytes)
                     .map_err(|error| self.cursor.malformed(error))?;
                 (header, Entries::Memory(entries))
             }
             RunBody::Huge(huge) => {
                 let parts =
-                    parts_of(self.of, &huge).map_err(|error| self.cursor.malformed(error))?;
+                    parts_of(self.of, huge).map_err(|error| self.cursor.malformed(error))?;
                 let (header, entries) = EntryReader::new(PartsReader::new(parts), huge.raw_len)
                     .map_err(|error| self.cursor.malformed(Malformed::Stream(error)))?;
                 (header, Entries::Huge(Box::new(entries)))
@@ -196,6 +215,13 @@ impl Channel<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a change that came in the control channel is a row of `tailwater.schema_changes`; in another
+/// channel it is a row like any other.
+pub fn is_schema_change(change: &Change<Arc<Relation>>) -> bool {
+    matches!(change, Change::Insert { relation, .. }
+        if relation.schema == SCHEMA && relation.name == SCHEMA_CHANGES)
 }
 
 impl OpenRun {

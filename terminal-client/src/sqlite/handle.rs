@@ -1,7 +1,7 @@
 use std::{fs::File, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
-use wire::{Lsn, Snapshot, SnapshotTable, SourceName};
+use wire::{Lsn, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
 use super::{database::real_path, file::SqliteFile, lock::lock, session::Session, worker::Worker};
 use crate::target::{LoadPoint, LoadRecord, Named, Operation, Stored, Target, TargetError};
@@ -150,6 +150,16 @@ impl Target for SqliteTarget {
     ) -> Result<(), TargetError> {
         let (source, tables) = (source.clone(), tables.to_vec());
         self.worker.call(move |session| session.note_tables(&source, &tables)).await
+    }
+
+    async fn alter(
+        &mut self,
+        source: &SourceName,
+        lsn: Lsn,
+        change: &SchemaChange,
+    ) -> Result<(), TargetError> {
+        let (source, change) = (source.clone(), change.clone());
+        self.worker.call(move |session| session.alter(&source, lsn, &change)).await
     }
 
     async fn commit(&mut self, source: &SourceName, stored: &Stored) -> Result<(), TargetError> {

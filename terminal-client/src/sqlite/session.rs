@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use wire::{Lsn, Snapshot, SnapshotTable, SourceName};
+use wire::{Lsn, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     apply::RowApply,
@@ -207,6 +207,15 @@ impl Session {
         tables: &[(Named, Lsn)],
     ) -> Result<(), TargetError> {
         note(&self.database, source, tables)
+    }
+
+    pub(super) fn alter(
+        &mut self,
+        _source: &SourceName,
+        _lsn: Lsn,
+        _change: &SchemaChange,
+    ) -> Result<(), TargetError> {
+        Err(self.misused("a schema change"))
     }
 
     pub(super) fn commit(

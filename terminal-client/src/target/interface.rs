@@ -1,7 +1,7 @@
 use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
-use wire::{Lsn, Sequence, Snapshot, SnapshotTable, SourceName};
+use wire::{Lsn, SchemaChange, Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     error::TargetError,
@@ -127,6 +127,15 @@ pub trait Target: Send {
         let _ = (source, tables);
         std::future::ready(Ok(()))
     }
+
+    /// Does to a table, in the open transaction and behind the changes applied so far, what was done to it
+    /// at the source at `lsn`. The transaction has no changes of another source transaction.
+    fn alter(
+        &mut self,
+        source: &SourceName,
+        lsn: Lsn,
+        change: &SchemaChange,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send;
 
     /// Puts sequences to where they stand at the source, in the open transaction; those of tables that
     /// are not here are passed over. What cannot be done is no error: no row depends on it.

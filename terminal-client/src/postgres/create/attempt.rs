@@ -1,4 +1,4 @@
-use tokio_postgres::Client;
+use tokio_postgres::{Client, error::SqlState};
 
 use super::super::connect::{error_of, words};
 use crate::target::TargetError;
@@ -13,12 +13,29 @@ pub(in super::super) async fn run(
     client.batch_execute(sql).await.map_err(|error| error_of(target, doing, &error))
 }
 
+/// Why a statement was refused.
+#[derive(Debug)]
+pub(in super::super) struct Refused {
+    pub(in super::super) code: SqlState,
+    /// The server's words.
+    pub(in super::super) words: String,
+}
+
 /// Runs a statement in the open transaction that may fail; gives the server's words where it did.
 pub(in super::super) async fn attempt(
     target: &str,
     client: &Client,
     sql: &str,
 ) -> Result<Option<String>, TargetError> {
+    Ok(attempted(target, client, sql).await?.map(|refused| refused.words))
+}
+
+/// The same, with the server's code.
+pub(in super::super) async fn attempted(
+    target: &str,
+    client: &Client,
+    sql: &str,
+) -> Result<Option<Refused>, TargetError> {
     let whole = format!("SAVEPOINT tailwater_attempt; {sql}; RELEASE SAVEPOINT tailwater_attempt");
     let Err(error) = client.batch_execute(&whole).await else { return Ok(None) };
     let Some(db) = error.as_db_error() else {
@@ -26,5 +43,5 @@ pub(in super::super) async fn attempt(
     };
     let back = "ROLLBACK TO SAVEPOINT tailwater_attempt; RELEASE SAVEPOINT tailwater_attempt";
     run(target, client, "go back to a savepoint", back).await?;
-    Ok(Some(words(db)))
+    Ok(Some(Refused { code: db.code().clone(), words: words(db) }))
 }

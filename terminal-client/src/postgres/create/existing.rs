@@ -109,7 +109,8 @@ pub(super) async fn check_existing(
     Ok(())
 }
 
-fn takes(target: &str, source: &str) -> bool {
+/// Whether a column of one type takes the text of every value of the other.
+pub(in super::super) fn takes(target: &str, source: &str) -> bool {
     target == source
         || target == "text"
         || WIDER.iter().any(|(from, to)| *from == source && to.contains(&target))

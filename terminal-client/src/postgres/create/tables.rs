@@ -1,5 +1,5 @@
 use tokio_postgres::Client;
-use wire::{ColumnDefinition, Definitions, IdentityKind, TableDefinition};
+use wire::{ColumnDefinition, Definitions, IdentityKind, PartitionOf, TableDefinition};
 
 use super::{
     super::{
@@ -25,10 +25,24 @@ pub(in super::super) async fn ensure_defined(
         check_existing(target, client, definition, &table, rows).await?;
         return Ok(false);
     }
-    ensure_schema(target, client, &definition.schema).await?;
-    create(target, client, definition, all).await?;
-    set_defaults(target, client, definition).await?;
+    let among = |of: &PartitionOf| {
+        all.tables.iter().any(|table| table.schema == of.schema && table.name == of.name)
+    };
+    let above = definition.partition_of.as_ref().filter(|of| among(of));
+    create_defined(target, client, definition, above).await?;
     Ok(true)
+}
+
+/// Makes the table, as a partition where the table `above` it is here.
+pub(in super::super) async fn create_defined(
+    target: &str,
+    client: &Client,
+    definition: &TableDefinition,
+    above: Option<&PartitionOf>,
+) -> Result<(), TargetError> {
+    ensure_schema(target, client, &definition.schema).await?;
+    create(target, client, definition, above).await?;
+    set_defaults(target, client, definition).await
 }
 
 pub(super) async fn look_up(
@@ -46,14 +60,14 @@ async fn create(
     target: &str,
     client: &Client,
     definition: &TableDefinition,
-    all: &Definitions,
+    above: Option<&PartitionOf>,
 ) -> Result<(), TargetError> {
-    let Some(why) = attempt(target, client, &table_sql(definition, all, true)).await? else {
+    let Some(why) = attempt(target, client, &table_sql(definition, above, true)).await? else {
         return Ok(());
     };
     // A collation of the source's system may be missing here; the order of texts is all that changes.
     let collated = definition.columns.iter().any(|column| column.collation.is_some());
-    if collated && attempt(target, client, &table_sql(definition, all, false)).await?.is_none() {
+    if collated && attempt(target, client, &table_sql(definition, above, false)).await?.is_none() {
         tracing::warn!(table = %qualified(&definition.schema, &definition.name), why, "made without the source's collations");
         return Ok(());
     }
@@ -67,16 +81,18 @@ async fn create(
     })
 }
 
-pub(super) fn table_sql(definition: &TableDefinition, all: &Definitions, collate: bool) -> String {
+pub(super) fn table_sql(
+    definition: &TableDefinition,
+    above: Option<&PartitionOf>,
+    collate: bool,
+) -> String {
     let name = qualified(&definition.schema, &definition.name);
     let partition_by = definition
         .partition_by
         .as_ref()
         .map(|clause| format!(" PARTITION BY {clause}"))
         .unwrap_or_default();
-    if let Some(of) = &definition.partition_of
-        && all.tables.iter().any(|table| table.schema == of.schema && table.name == of.name)
-    {
+    if let Some(of) = above {
         let parent = qualified(&of.schema, &of.name);
         return format!("CREATE TABLE {name} PARTITION OF {parent} {}{partition_by}", of.bound);
     }

@@ -1,4 +1,4 @@
-use wire::{ColumnDefinition, Definitions, IdentityKind, PartitionOf, TableDefinition};
+use wire::{ColumnDefinition, IdentityKind, PartitionOf, TableDefinition};
 
 use super::tables::table_sql;
 
@@ -45,11 +45,11 @@ fn columns_come_with_all_but_their_defaults() {
         ColumnDefinition { generated: Some("(id * 2)".into()), ..column("twice", "bigint") },
         ColumnDefinition { collation: Some("pg_catalog.\"de_DE\"".into()), ..column("t", "text") },
     ];
-    let (table, all) = (table("t", columns), Definitions::default());
+    let table = table("t", columns);
     let begin = "CREATE TABLE \"public\".\"t\" (\"id\" bigint GENERATED ALWAYS AS IDENTITY NOT NULL, \
         \"twice\" bigint GENERATED ALWAYS AS ((id * 2)) STORED, \"t\" text";
-    assert_eq!(table_sql(&table, &all, true), format!("{begin} COLLATE pg_catalog.\"de_DE\")"));
-    assert_eq!(table_sql(&table, &all, false), format!("{begin})"));
+    assert_eq!(table_sql(&table, None, true), format!("{begin} COLLATE pg_catalog.\"de_DE\")"));
+    assert_eq!(table_sql(&table, None, false), format!("{begin})"));
 }
 
 #[test]
@@ -60,25 +60,23 @@ fn partitions_are_made_where_their_parent_comes_too() {
     };
     let of = PartitionOf { schema: "public".into(), name: "p".into(), bound: "DEFAULT".into() };
     let part =
-        TableDefinition { partition_of: Some(of), ..table("p1", vec![column("at", "date")]) };
-    let all = Definitions { tables: vec![parent.clone(), part.clone()], ..Definitions::default() };
+        TableDefinition { partition_of: Some(of.clone()), ..table("p1", vec![column("at", "date")]) };
     assert_eq!(
-        table_sql(&parent, &all, true),
+        table_sql(&parent, None, true),
         "CREATE TABLE \"public\".\"p\" (\"at\" date) PARTITION BY RANGE (at)"
     );
     assert_eq!(
-        table_sql(&part, &all, true),
+        table_sql(&part, Some(&of), true),
         "CREATE TABLE \"public\".\"p1\" PARTITION OF \"public\".\"p\" DEFAULT"
     );
-    let alone = Definitions::default();
-    assert_eq!(table_sql(&part, &alone, true), "CREATE TABLE \"public\".\"p1\" (\"at\" date)");
+    assert_eq!(table_sql(&part, None, true), "CREATE TABLE \"public\".\"p1\" (\"at\" date)");
 }
 
 #[test]
 fn a_table_without_columns_can_be() {
     let table = table("e", Vec::new());
     assert_eq!(
-        table_sql(&table, &Definitions::default(), true),
+        table_sql(&table, None, true),
         "CREATE TABLE \"public\".\"e\" ()"
     );
 }

@@ -117,7 +117,8 @@ async fn ensure_type(
     }
 }
 
-fn type_sql(name: &str, kind: &TypeKind) -> String {
+/// `CREATE TYPE` or `CREATE DOMAIN`.
+pub(in super::super) fn type_sql(name: &str, kind: &TypeKind) -> String {
     match kind {
         TypeKind::Enum { labels } => {
             let labels: Vec<String> = labels.iter().map(|label| literal(label)).collect();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wire::{Lsn, Snapshot, SnapshotTable, SourceName};
+use wire::{Lsn, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
 use crate::target::{LoadPoint, LoadRecord, Operation, Stored, Target, TargetError};
 
@@ -15,6 +15,8 @@ pub(super) enum Done {
     Begin,
     /// The transactions that the changes belong to, in order, and how many changes of each.
     Apply(Vec<(Lsn, usize)>),
+    /// The position and the table.
+    Alter(Lsn, String),
     Commit(Lsn),
 }
 
@@ -112,6 +114,16 @@ impl Target for Recorder {
     async fn apply(&mut self, operations: Vec<Operation>) -> Result<(), TargetError> {
         let runs = operations.chunk_by(|a, b| a.lsn == b.lsn);
         self.note(Done::Apply(runs.map(|run| (run[0].lsn, run.len())).collect()));
+        Ok(())
+    }
+
+    async fn alter(
+        &mut self,
+        _: &SourceName,
+        lsn: Lsn,
+        change: &SchemaChange,
+    ) -> Result<(), TargetError> {
+        self.note(Done::Alter(lsn, change.table().unwrap().to_string()));
         Ok(())
     }
 

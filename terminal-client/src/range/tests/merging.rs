@@ -24,7 +24,7 @@ pub(super) fn read(
         let mut reader = RangeReader::new(range, position, &mut relations)?;
         while let Some(event) = reader.next(&mut relations)? {
             match event {
-                Event::Begin { lsn, header } => seen.push((lsn, header, Vec::new())),
+                Event::Begin { lsn, header, .. } => seen.push((lsn, header, Vec::new())),
                 Event::Change { channel, change } => {
                     seen.last_mut().unwrap().2.push((channel, change));
                 }

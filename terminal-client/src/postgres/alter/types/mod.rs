@@ -1,0 +1,8 @@
+//! Changes of the user types that a table uses, matched by the OID that they have on the master.
+
+mod act;
+mod found;
+mod plan;
+
+pub(super) use found::{FoundType, find};
+pub(super) use plan::{renamed, type_acts};

@@ -1,0 +1,5 @@
+//! What is done to tables on a master is done to a target's: with the master's own states before and
+//! after each statement, and without capture and relay between.
+
+mod postgres;
+mod stage;
