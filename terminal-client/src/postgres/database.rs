@@ -184,6 +184,7 @@ impl Target for PostgresTarget {
     }
 
     async fn apply(&mut self, operations: Vec<Operation>) -> Result<(), TargetError> {
+        self.alterations.settle()?;
         self.apply.apply(&self.name, &self.session.client, operations).await
     }
 

@@ -174,7 +174,7 @@ fn partitions() {
             "ALTER TABLE y24 RENAME TO y2024",
             "ALTER TABLE whole RENAME TO everything",
             "ALTER TABLE everything DETACH PARTITION y25",
-            "ALTER TABLE y25 ADD COLUMN own int, DROP COLUMN own",
+            "ALTER TABLE y25 ADD COLUMN own int; ALTER TABLE y25 DROP COLUMN own",
             "ALTER TABLE everything ATTACH PARTITION y25 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')",
             "ALTER TABLE everything DROP COLUMN text",
             "CREATE TABLE later (LIKE everything); ALTER TABLE everything ATTACH PARTITION later DEFAULT",

@@ -6,18 +6,42 @@ use super::super::quote::{ident, literal, qualified};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     /// From the partitioned table of that schema and name.
-    Detach { schema: String, name: String },
-    Attach { schema: String, name: String, bound: String },
+    Detach {
+        schema: String,
+        name: String,
+    },
+    Attach {
+        schema: String,
+        name: String,
+        bound: String,
+    },
     SetSchema(String),
     RenameTable(String),
     DropColumn(String),
-    RenameColumn { from: String, to: String },
+    RenameColumn {
+        from: String,
+        to: String,
+    },
     /// With the value, as SQL, of rows that are there already.
-    AddColumn { column: ColumnDefinition, value: Option<String> },
+    AddColumn {
+        column: ColumnDefinition,
+        value: Option<String>,
+    },
     /// Gives all rows that value: those that were there before the column was.
-    Fill { column: String, type_sql: String, value: Option<String> },
-    Retype { column: String, type_sql: String, collation: Option<String> },
-    SetDefault { column: String, default: String },
+    Fill {
+        column: String,
+        type_sql: String,
+        value: Option<String>,
+    },
+    Retype {
+        column: String,
+        type_sql: String,
+        collation: Option<String>,
+    },
+    SetDefault {
+        column: String,
+        default: String,
+    },
     DropDefault(String),
     SetNotNull(String),
     DropNotNull(String),
@@ -25,14 +49,31 @@ pub(super) enum Act {
     SetIdentity(String, IdentityKind),
     DropIdentity(String),
     /// It computes its values another way.
-    SetExpression { column: String, type_sql: String, expression: String },
+    SetExpression {
+        column: String,
+        type_sql: String,
+        expression: String,
+    },
     DropExpression(String),
     DropConstraint(String),
-    RenameConstraint { from: String, to: String },
-    AddConstraint { name: String, kind: char, definition: String },
+    RenameConstraint {
+        from: String,
+        to: String,
+    },
+    AddConstraint {
+        name: String,
+        kind: char,
+        definition: String,
+    },
     DropIndex(String),
-    RenameIndex { from: String, to: String },
-    AddIndex { name: String, definition: String },
+    RenameIndex {
+        from: String,
+        to: String,
+    },
+    AddIndex {
+        name: String,
+        definition: String,
+    },
 }
 
 impl Act {
@@ -44,10 +85,9 @@ impl Act {
             (format!("ALTER TABLE {table} ALTER COLUMN {} {what}", ident(column)), None)
         };
         match self {
-            Self::Detach { schema, name } => (
-                format!("ALTER TABLE {} DETACH PARTITION {table}", qualified(schema, name)),
-                None,
-            ),
+            Self::Detach { schema, name } => {
+                (format!("ALTER TABLE {} DETACH PARTITION {table}", qualified(schema, name)), None)
+            }
             Self::Attach { schema, name, bound } => (
                 format!("ALTER TABLE {} ATTACH PARTITION {table} {bound}", qualified(schema, name)),
                 None,

@@ -8,7 +8,9 @@ use super::{
 
 /// A column that is here already, under a type that does not take the values to come.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the master's has a new column \"{column}\" of type {source_type}, and there is one of type {found} here already")]
+#[error(
+    "the master's has a new column \"{column}\" of type {source_type}, and there is one of type {found} here already"
+)]
 pub(super) struct OtherType {
     pub(super) column: String,
     pub(super) source_type: String,
@@ -115,7 +117,8 @@ fn change(was: &ColumnDefinition, is: &ColumnDefinition, here: &FoundColumn, act
     let default_here = here.default.as_ref().filter(|_| !retyped);
     if was.default != is.default && default_here != is.default.as_ref() && is.generated.is_none() {
         set_default(is, default_here.is_some(), acts);
-    } else if let Some(default) = here.default.as_ref().filter(|_| retyped && was.default == is.default)
+    } else if let Some(default) =
+        here.default.as_ref().filter(|_| retyped && was.default == is.default)
     {
         let default = is.default.as_ref().unwrap_or(default).clone();
         acts.push(Act::SetDefault { column: name(), default });

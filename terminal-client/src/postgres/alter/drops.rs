@@ -3,13 +3,13 @@ use tokio_postgres::error::SqlState;
 use super::{
     super::{create::attempted, load::Place, quote::qualified, seen},
     found::find,
-    refusal::Blame,
+    refusal::{Blame, Failure},
 };
 use crate::target::{Named, TargetError};
 
 /// Tables that are to go, and that something hung on: one statement may drop several that refer to each
 /// other, and each comes as a change of its own. At the end of the transaction they go together.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Drops {
     waiting: Vec<(Named, Blame)>,
 }
@@ -21,7 +21,7 @@ impl Drops {
         place: Place<'_>,
         blame: &Blame,
         table: Option<Named>,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), Failure> {
         let Some(table) = table else { return Ok(()) };
         let found = find(place.client, &table.schema, &table.name).await;
         let Some(found) = found.map_err(|error| blame.lookup(&error))? else { return Ok(()) };
@@ -30,7 +30,7 @@ impl Drops {
         }
         let sql = drop_sql([&table]);
         match attempted(place.target, place.client, &sql).await? {
-            None => gone(place, &table).await,
+            None => Ok(gone(place, &table).await?),
             Some(refused) if refused.code == SqlState::DEPENDENT_OBJECTS_STILL_EXIST => {
                 self.waiting.push((table, blame.clone()));
                 Ok(())
@@ -45,7 +45,7 @@ impl Drops {
         place: Place<'_>,
         blame: &Blame,
         name: &Named,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), Failure> {
         match self.waiting.iter().any(|(table, _)| table == name) {
             true => self.go(place, blame).await,
             false => Ok(()),
@@ -53,12 +53,12 @@ impl Drops {
     }
 
     /// What waits must go.
-    pub(super) async fn finish(&mut self, place: Place<'_>) -> Result<(), TargetError> {
+    pub(super) async fn finish(&mut self, place: Place<'_>) -> Result<(), Failure> {
         let Some((_, blame)) = self.waiting.first().cloned() else { return Ok(()) };
         self.go(place, &blame).await
     }
 
-    async fn go(&mut self, place: Place<'_>, blame: &Blame) -> Result<(), TargetError> {
+    async fn go(&mut self, place: Place<'_>, blame: &Blame) -> Result<(), Failure> {
         let sql = drop_sql(self.waiting.iter().map(|(table, _)| table));
         if let Some(refused) = attempted(place.target, place.client, &sql).await? {
             return Err(blame.refused(&sql, &refused));

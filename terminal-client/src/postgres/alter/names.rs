@@ -7,7 +7,9 @@ use super::{act::Act, found::Found};
 
 /// What is in the way of a rename.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its column \"{from}\" is \"{to}\" on the master now, and there is another column of that name here")]
+#[error(
+    "its column \"{from}\" is \"{to}\" on the master now, and there is another column of that name here"
+)]
 pub(super) struct Taken {
     pub(super) from: String,
     pub(super) to: String,

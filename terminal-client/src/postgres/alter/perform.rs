@@ -3,14 +3,15 @@ use wire::{Definitions, Lsn, SchemaChange, TableDefinition};
 use super::{
     super::{
         create::{
-            Rows, bind_sequences, ensure_defined, ensure_sequences, ensure_types, set_sequences,
+            Rows, bind_sequences, ensure_defined, ensure_sequences, ensure_types, run,
+            set_sequences,
         },
         load::Place,
         seen,
     },
     drops::Drops,
     found::find,
-    refusal::Blame,
+    refusal::{Blame, Failure},
     table::Altering,
     user_types::alter_types,
 };
@@ -20,10 +21,13 @@ use crate::target::{Named, TargetError};
 #[derive(Debug, Default)]
 pub(in super::super) struct Alterations {
     drops: Drops,
+    /// Those on whose tables something hung, with what was in the way.
+    waiting: Vec<(Lsn, SchemaChange, TargetError)>,
 }
 
 impl Alterations {
-    /// Does what one schema change says, in the open transaction.
+    /// Does what one schema change says, in the open transaction. Where something hangs on what is to go,
+    /// it waits for the next, or for [`Self::settle`].
     pub(in super::super) async fn alter(
         &mut self,
         place: Place<'_>,
@@ -31,6 +35,60 @@ impl Alterations {
         change: &SchemaChange,
         foreign_keys: bool,
     ) -> Result<(), TargetError> {
+        let mut due = vec![(lsn, change.clone())];
+        due.extend(self.waiting.drain(..).map(|(lsn, change, _)| (lsn, change)));
+        for (lsn, change) in due {
+            if let Err(error) = self.whole(place, lsn, &change, foreign_keys).await? {
+                self.waiting.push((lsn, change, error));
+            }
+        }
+        Ok(())
+    }
+
+    /// To be called before rows come and at the end of the source transaction.
+    pub(in super::super) fn settle(&mut self) -> Result<(), TargetError> {
+        self.waiting.pop().map_or(Ok(()), |(_, _, error)| Err(error))
+    }
+
+    /// To be called at the end of the source transaction: what could not be dropped before must go now.
+    pub(in super::super) async fn finish(&mut self, place: Place<'_>) -> Result<(), TargetError> {
+        self.settle()?;
+        Ok(self.drops.finish(place).await?)
+    }
+
+    /// All of a change, or nothing and what hangs on its table.
+    async fn whole(
+        &mut self,
+        place: Place<'_>,
+        lsn: Lsn,
+        change: &SchemaChange,
+        foreign_keys: bool,
+    ) -> Result<Result<(), TargetError>, TargetError> {
+        let Place { target, client, .. } = place;
+        run(target, client, "set a savepoint", "SAVEPOINT tailwater_change").await?;
+        let drops = self.drops.clone();
+        let (done, end) = match self.one(place, lsn, change, foreign_keys).await {
+            Ok(()) => (Ok(()), "RELEASE SAVEPOINT tailwater_change"),
+            Err(Failure::Depends(error)) => (
+                Err(error),
+                "ROLLBACK TO SAVEPOINT tailwater_change; RELEASE SAVEPOINT tailwater_change",
+            ),
+            Err(Failure::Other(error)) => return Err(error),
+        };
+        run(target, client, "end a savepoint", end).await?;
+        if done.is_err() {
+            self.drops = drops;
+        }
+        Ok(done)
+    }
+
+    async fn one(
+        &mut self,
+        place: Place<'_>,
+        lsn: Lsn,
+        change: &SchemaChange,
+        foreign_keys: bool,
+    ) -> Result<(), Failure> {
         let Some(table) = change.table() else { return Ok(()) };
         let blame = Blame { target: place.target.to_owned(), table: table.to_string(), lsn };
         match (&change.before, &change.after) {
@@ -49,11 +107,6 @@ impl Alterations {
             }
         }
     }
-
-    /// To be called at the end of the source transaction: what could not be dropped before must go now.
-    pub(in super::super) async fn finish(&mut self, place: Place<'_>) -> Result<(), TargetError> {
-        self.drops.finish(place).await
-    }
 }
 
 /// One change of a table that stays or comes.
@@ -69,7 +122,7 @@ impl Changing<'_> {
         before: Option<&Definitions>,
         after: &Definitions,
         is: &TableDefinition,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), Failure> {
         let Place { target, client, source } = self.place;
         let around = Definitions { types: Vec::new(), ..after.clone() };
         ensure_types(target, client, &around).await?;
@@ -101,7 +154,7 @@ impl Changing<'_> {
 
     /// Makes a table that is new to the stream, with all that a first load makes behind the rows; one that
     /// is here already must be empty and able to take the rows.
-    async fn create(&self, after: &Definitions, is: &TableDefinition) -> Result<(), TargetError> {
+    async fn create(&self, after: &Definitions, is: &TableDefinition) -> Result<(), Failure> {
         let Place { target, client, .. } = self.place;
         ensure_sequences(target, client, &after.sequences).await?;
         let found = find(client, &is.schema, &is.name);

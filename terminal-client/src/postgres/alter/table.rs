@@ -11,7 +11,7 @@ use super::{
     found::{Found, find},
     keys::keys,
     names::{columns_renamed, table_renamed},
-    refusal::Blame,
+    refusal::{Blame, Failure},
 };
 use crate::target::TargetError;
 
@@ -25,7 +25,7 @@ pub(super) struct Altering<'a> {
 
 impl Altering<'_> {
     /// Makes the table, with its keys.
-    pub(super) async fn create(&self, is: &TableDefinition) -> Result<(), TargetError> {
+    pub(super) async fn create(&self, is: &TableDefinition) -> Result<(), Failure> {
         let Place { target, client, .. } = self.place;
         let above = match &is.partition_of {
             Some(of) => self.find(&of.schema, &of.name).await?.filter(|above| above.kind == 'p'),
@@ -33,6 +33,17 @@ impl Altering<'_> {
         };
         let above = is.partition_of.as_ref().filter(|_| above.is_some());
         create_defined(target, client, is, above).await?;
+        if above.is_some() {
+            // It was made with those of the whole, which it need not have.
+            let found = self.there(is).await?;
+            let has_one =
+                |name: &str| found.column(name).is_some_and(|here| here.default.is_some());
+            let without = is.columns.iter().filter(|column| column.default.is_none());
+            let without = without.filter(|column| has_one(&column.name));
+            let acts: Vec<Act> =
+                without.map(|column| Act::DropDefault(column.name.clone())).collect();
+            self.acts(is, &acts).await?;
+        }
         self.keys(None, is).await
     }
 
@@ -41,25 +52,28 @@ impl Altering<'_> {
         &self,
         was: &TableDefinition,
         is: &TableDefinition,
-    ) -> Result<bool, TargetError> {
+    ) -> Result<bool, Failure> {
         let same = (&was.schema, &was.name) == (&is.schema, &is.name);
         let old = self.find(&was.schema, &was.name).await?;
         let new = if same { None } else { self.find(&is.schema, &is.name).await? };
         let Some(old) = old else {
             if new.is_none() {
-                tracing::warn!("{was} was altered on the master, and is not here: nothing to alter");
+                tracing::warn!(
+                    "{was} was altered on the master, and is not here: nothing to alter"
+                );
             }
             return Ok(new.is_some());
         };
         if !matches!(old.kind, 'r' | 'p') {
-            let why = format!("there is something else of that name (pg_class.relkind '{}')", old.kind);
+            let why =
+                format!("there is something else of that name (pg_class.relkind '{}')", old.kind);
             let advice = "rename or drop it, then pull again".into();
-            return Err(self.blame.stopped(why, advice));
+            return Err(self.blame.stopped(why, advice).into());
         }
         if new.is_some() {
             let why = format!("{was} is {is} now, and there is another table of that name here");
             let advice = "rename or drop that, then pull again".into();
-            return Err(self.blame.stopped(why, advice));
+            return Err(self.blame.stopped(why, advice).into());
         }
         let (mut schema, mut name) = (was.schema.clone(), was.name.clone());
         for act in table_renamed(was, is, &old) {
@@ -111,17 +125,19 @@ impl Altering<'_> {
         &self,
         was: &TableDefinition,
         is: &TableDefinition,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), Failure> {
         let found = self.there(is).await?;
         let acts = columns_renamed(was, is, &found).map_err(|taken| {
-            let advice = format!("rename or drop the column \"{}\" here, then pull again", taken.to);
+            let advice =
+                format!("rename or drop the column \"{}\" here, then pull again", taken.to);
             self.blame.stopped(taken.to_string(), advice)
         })?;
         self.acts(is, &acts).await?;
         let found = self.there(is).await?;
         self.acts(is, &keys(Some(was), is, &found).go).await?;
         let acts = columns(was, is, &found).map_err(|other| {
-            let advice = format!("rename or drop the column \"{}\" here, then pull again", other.column);
+            let advice =
+                format!("rename or drop the column \"{}\" here, then pull again", other.column);
             self.blame.stopped(other.to_string(), advice)
         })?;
         self.acts(is, &acts).await?;
@@ -133,7 +149,7 @@ impl Altering<'_> {
         &self,
         was: Option<&TableDefinition>,
         is: &TableDefinition,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), Failure> {
         let found = self.there(is).await?;
         let foreign = |act: &Act| matches!(act, Act::AddConstraint { kind: 'f', .. });
         let come = keys(was, is, &found).come;
@@ -142,11 +158,7 @@ impl Altering<'_> {
         self.acts(is, &come).await
     }
 
-    async fn attach(
-        &self,
-        was: &TableDefinition,
-        is: &TableDefinition,
-    ) -> Result<(), TargetError> {
+    async fn attach(&self, was: &TableDefinition, is: &TableDefinition) -> Result<(), Failure> {
         let (None, Some(of)) = (&was.partition_of, &is.partition_of) else { return Ok(()) };
         let above = self.find(&of.schema, &of.name).await?;
         if above.is_none_or(|above| above.kind != 'p') || self.there(is).await?.parent.is_some() {
@@ -164,14 +176,14 @@ impl Altering<'_> {
         Ok(self.find(&is.schema, &is.name).await?.unwrap_or_default())
     }
 
-    async fn acts(&self, of: &TableDefinition, acts: &[Act]) -> Result<(), TargetError> {
+    async fn acts(&self, of: &TableDefinition, acts: &[Act]) -> Result<(), Failure> {
         for act in acts {
             self.act(&of.schema, &of.name, act).await?;
         }
         Ok(())
     }
 
-    async fn act(&self, schema: &str, name: &str, act: &Act) -> Result<(), TargetError> {
+    async fn act(&self, schema: &str, name: &str, act: &Act) -> Result<(), Failure> {
         let Place { target, client, .. } = self.place;
         let (sql, second) = act.sql(schema, name);
         let Some(mut refused) = attempted(target, client, &sql).await? else {

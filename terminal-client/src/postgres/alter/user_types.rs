@@ -2,7 +2,7 @@ use wire::TypeDefinition;
 
 use super::{
     super::{create::attempted, load::Place},
-    refusal::Blame,
+    refusal::{Blame, Failure},
     types::{FoundType, find, renamed, type_acts},
 };
 use crate::target::TargetError;
@@ -13,7 +13,7 @@ pub(super) async fn alter_types(
     blame: &Blame,
     before: &[TypeDefinition],
     after: &[TypeDefinition],
-) -> Result<(), TargetError> {
+) -> Result<(), Failure> {
     for names in renamed(before, after) {
         let new = here(place, blame, names.is).await?;
         let old = match names.was {

@@ -59,8 +59,10 @@ fn partitions_are_made_where_their_parent_comes_too() {
         ..table("p", vec![column("at", "date")])
     };
     let of = PartitionOf { schema: "public".into(), name: "p".into(), bound: "DEFAULT".into() };
-    let part =
-        TableDefinition { partition_of: Some(of.clone()), ..table("p1", vec![column("at", "date")]) };
+    let part = TableDefinition {
+        partition_of: Some(of.clone()),
+        ..table("p1", vec![column("at", "date")])
+    };
     assert_eq!(
         table_sql(&parent, None, true),
         "CREATE TABLE \"public\".\"p\" (\"at\" date) PARTITION BY RANGE (at)"
@@ -75,8 +77,5 @@ fn partitions_are_made_where_their_parent_comes_too() {
 #[test]
 fn a_table_without_columns_can_be() {
     let table = table("e", Vec::new());
-    assert_eq!(
-        table_sql(&table, None, true),
-        "CREATE TABLE \"public\".\"e\" ()"
-    );
+    assert_eq!(table_sql(&table, None, true), "CREATE TABLE \"public\".\"e\" ()");
 }

@@ -12,18 +12,34 @@ pub(in super::super) enum TypeAct {
     Rename(String),
     SetSchema(String),
     /// Behind the label given, or before the first.
-    AddLabel { label: String, before: Option<String>, behind: Option<String> },
-    RenameLabel { from: String, to: String },
+    AddLabel {
+        label: String,
+        before: Option<String>,
+        behind: Option<String>,
+    },
+    RenameLabel {
+        from: String,
+        to: String,
+    },
     DropCheck(String),
     AddCheck(String),
     SetDefault(String),
     DropDefault,
     SetNotNull,
     DropNotNull,
-    AddField { name: String, type_sql: String },
+    AddField {
+        name: String,
+        type_sql: String,
+    },
     DropField(String),
-    RenameField { from: String, to: String },
-    RetypeField { name: String, type_sql: String },
+    RenameField {
+        from: String,
+        to: String,
+    },
+    RetypeField {
+        name: String,
+        type_sql: String,
+    },
 }
 
 impl TypeAct {

@@ -31,8 +31,7 @@ SELECT t.oid, t.typtype::text, t.typnotnull, t.typdefault, t.typrelid
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 WHERE n.nspname = $1 AND t.typname = $2";
 
-const LABELS: &str =
-    "SELECT enumlabel::text, '' FROM pg_catalog.pg_enum WHERE enumtypid = $1 ORDER BY enumsortorder";
+const LABELS: &str = "SELECT enumlabel::text, '' FROM pg_catalog.pg_enum WHERE enumtypid = $1 ORDER BY enumsortorder";
 
 const CHECKS: &str = "
 SELECT conname::text, pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint
