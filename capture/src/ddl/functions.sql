@@ -227,6 +227,9 @@ BEGIN
         SELECT * INTO was FROM tailwater.ddl_tables t WHERE t.oid = relation;
         CONTINUE WHEN was.definition IS NOT DISTINCT FROM now_is AND coalesce(was.rewrite, 0) = 0;
         SELECT * INTO was FROM tailwater.ddl_tables t WHERE t.oid = relation FOR UPDATE;
+        -- Others may have changed it, and told, between the first look and the lock.
+        now_is := CASE WHEN relation IN (SELECT tailwater.ddl_captured()) THEN tailwater.ddl_definition(relation) END;
+        CONTINUE WHEN was.definition IS NOT DISTINCT FROM now_is AND coalesce(was.rewrite, 0) = 0;
         needed := was.oid IS NOT NULL AND (was.rewrite & 4 <> 0 OR was.rewrite & 2 <> 0 AND EXISTS (
             SELECT FROM jsonb_array_elements(now_is #> '{tables,0,columns}') c
             WHERE c ->> 'generated' IS NULL AND c ->> 'missing' IS NULL

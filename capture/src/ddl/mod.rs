@@ -2,12 +2,13 @@
 //! (`--ddl`): each writes a row of `tailwater.schema_changes`, which the publication carries.
 
 mod error;
+mod rows_needed;
 mod script;
 
 use tokio_postgres::{Transaction, types::ToSql};
-use wire::{SCHEMA, SCHEMA_CHANGES};
+use wire::{Lsn, SCHEMA, SCHEMA_CHANGES};
 
-pub use self::error::DdlError;
+pub use self::{error::DdlError, rows_needed::RowsNeeded};
 use crate::{
     begin::publication,
     settings::{Keyless, Settings},
@@ -155,6 +156,17 @@ pub async fn installed(sql: &SqlSession) -> Result<Option<String>, SqlError> {
     }
     let row = answer(sql.query_opt("SELECT publication FROM tailwater.ddl_settings", &[])).await?;
     Ok(Some(row.map(|row| row.get(0)).unwrap_or_default()))
+}
+
+/// The newest schema change that left rows out of the stream, as far as is known; zero where there is none.
+pub async fn newest_gap(sql: &SqlSession) -> Result<Lsn, SqlError> {
+    if installed(sql).await?.is_none() {
+        return Ok(Lsn::ZERO);
+    }
+    let query = "
+        SELECT max(lsn)::text FROM tailwater.schema_changes WHERE (change ->> 'rows_needed')::boolean";
+    let text: Option<String> = answer(sql.query_one(query, &[])).await?.get(0);
+    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(Lsn::ZERO))
 }
 
 /// Removes all of it, the records too.

@@ -2,6 +2,7 @@ CREATE SCHEMA IF NOT EXISTS tailwater;
 -- What the terminals are told; rows stay, as a history for people.
 CREATE TABLE IF NOT EXISTS tailwater.schema_changes (
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    lsn pg_lsn NOT NULL DEFAULT pg_current_wal_insert_lsn(),
     command text NOT NULL,
     change jsonb NOT NULL
 );

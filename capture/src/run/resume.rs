@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 use wire::{CaptureState, ControlRecord, Lsn, SessionAnswer};
 
 use super::{
@@ -99,7 +99,9 @@ pub(super) async fn resume(
     let mut ordered = vec![relay.clone()];
     let others = relays.iter().filter(|other| other.address() != relay.address());
     ordered.extend(others.cloned());
+    let (rows_needed, needed) = watch::channel(ddl::newest_gap(&sql).await?);
     let snapshots = SnapshotJob {
+        needed,
         settings: (*settings).clone(),
         relay: relay.clone(),
         lineage,
@@ -116,6 +118,8 @@ pub(super) async fn resume(
         pipeline: Pipeline::new(relay, answer.session, head, PipelineLimits::default()),
         pulse: Pulse::start(patient, (*board).clone()),
         snapshots: Snapshots::start(snapshots),
+        schema_changes: ddl::RowsNeeded::default(),
+        rows_needed,
         policy: CutPolicy::default(),
         board: (*board).clone(),
         relays: ordered,

@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
+    sync::watch,
     task::JoinHandle,
     time::{Instant, Interval, MissedTickBehavior, interval, timeout},
 };
@@ -12,6 +13,7 @@ use crate::{
     append::{CutPolicy, Pipeline, Relay},
     assemble::{Assembler, Output, Proof},
     begin::check_excluded,
+    ddl::RowsNeeded,
     ledger::Ledger,
     pgoutput::{self, Message},
     settings::Settings,
@@ -37,6 +39,9 @@ pub(super) struct Stream {
     pub(super) pipeline: Pipeline,
     pub(super) pulse: Pulse,
     pub(super) snapshots: Snapshots,
+    pub(super) schema_changes: RowsNeeded,
+    /// Beyond this a snapshot is needed.
+    pub(super) rows_needed: watch::Sender<Lsn>,
     pub(super) policy: CutPolicy,
     pub(super) board: Board,
     pub(super) settings: Settings,
@@ -83,6 +88,14 @@ impl Stream {
                 if let Message::Relation(of) = &message {
                     let names = of.columns.iter().map(|c| (&*of.schema, &*of.name, &*c.name));
                     check_excluded(&self.settings, names)?;
+                }
+                if let Some(commit_start) = self.schema_changes.look(&message) {
+                    // What comes again may be older.
+                    self.rows_needed.send_if_modified(|needed| {
+                        let newer = commit_start > *needed;
+                        *needed = commit_start.max(*needed);
+                        newer
+                    });
                 }
                 self.assembler.receive(message)?;
             }

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::sleep;
-use wire::{Request, SnapshotMark};
+use tokio::{sync::watch, time::sleep};
+use wire::{Lsn, Request, SnapshotMark};
 
 use super::job::SnapshotJob;
 use crate::append::{Patience, Relay};
@@ -17,8 +17,16 @@ pub(super) async fn wanted(job: &SnapshotJob) {
     let why = tokio::select! {
         () = due(job.settings.snapshot_every, job.newest.as_ref()) => "it is due",
         () = asked(&job.relay) => "the relay asks for one",
+        () = needed(job.needed.clone(), job.newest.as_ref()) => "a schema change left rows out of the stream",
     };
     tracing::info!("taking a snapshot: {why}");
+}
+
+async fn needed(mut needed: watch::Receiver<Lsn>, newest: Option<&SnapshotMark>) {
+    let newest = newest.map_or(Lsn::ZERO, |mark| mark.lsn);
+    if needed.wait_for(|needed| *needed > newest).await.is_err() {
+        std::future::pending().await
+    }
 }
 
 async fn due(every: Option<Duration>, newest: Option<&SnapshotMark>) {
@@ -58,8 +66,6 @@ async fn asked(relay: &Relay) {
 
 #[cfg(test)]
 mod tests {
-    use wire::Lsn;
-
     use super::*;
 
     #[test]
