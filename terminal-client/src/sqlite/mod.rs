@@ -6,6 +6,7 @@
 //! session       what each call does
 //! load          the first load, part by part
 //! apply         changes, row by row
+//! alter         schema changes
 //! schema        names, tables, indexes, recorded definitions
 //! values        COPY text and PostgreSQL's value texts to SQLite values (pure)
 //! database      the connection and its settings; transactions
@@ -14,6 +15,7 @@
 //! lock          one run per file and source
 //! ```
 
+mod alter;
 mod apply;
 mod database;
 mod failure;

@@ -20,6 +20,10 @@ const EXISTS: &str = "SELECT 1 FROM sqlite_schema WHERE name = 'tailwater_seen'"
 
 const READ: &str = "SELECT name, since FROM tailwater_seen WHERE source = ?1 ORDER BY name";
 
+const FORGET: &str = "DELETE FROM tailwater_seen WHERE source = ?1 AND name = ?2";
+
+const RENAME: &str = "UPDATE tailwater_seen SET name = ?3 WHERE source = ?1 AND name = ?2";
+
 /// Notes where the first change of each of these tables is, in the open transaction.
 pub(super) fn note(
     database: &Database,
@@ -34,6 +38,22 @@ pub(super) fn note(
         database.did("write tailwater_seen", noted)?;
     }
     Ok(())
+}
+
+/// A table has another name now, or is gone.
+pub(super) fn renamed(
+    database: &Database,
+    source: &SourceName,
+    from: &str,
+    to: Option<&str>,
+) -> Result<(), TargetError> {
+    let connection = &database.connection;
+    let done = connection.execute_batch(CREATE).and_then(|()| {
+        // Of a table that had the name before, and has gone.
+        connection.execute(FORGET, (source.as_str(), to.unwrap_or(from)))?;
+        to.map_or(Ok(0), |to| connection.execute(RENAME, (source.as_str(), from, to)))
+    });
+    database.did("write tailwater_seen", done).map(drop)
 }
 
 /// A table of the stream that a snapshot does not have.

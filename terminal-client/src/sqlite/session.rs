@@ -2,6 +2,7 @@ use bytes::Bytes;
 use wire::{Lsn, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
 use super::{
+    alter::alter,
     apply::RowApply,
     database::Database,
     load::{
@@ -211,11 +212,17 @@ impl Session {
 
     pub(super) fn alter(
         &mut self,
-        _source: &SourceName,
-        _lsn: Lsn,
-        _change: &SchemaChange,
+        source: &SourceName,
+        lsn: Lsn,
+        change: &SchemaChange,
     ) -> Result<(), TargetError> {
-        Err(self.misused("a schema change"))
+        if self.database.connection.is_autocommit() {
+            return Err(self.misused("a schema change outside of a transaction"));
+        }
+        // What it learned about tables, and its statements, may not hold any more.
+        self.apply = RowApply::default();
+        self.database.connection.flush_prepared_statement_cache();
+        alter(&self.database, source, lsn, change)
     }
 
     pub(super) fn commit(

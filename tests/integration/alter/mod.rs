@@ -2,4 +2,6 @@
 //! after each statement, and without capture and relay between.
 
 mod postgres;
+mod sqlite;
 mod stage;
+mod statements;

@@ -113,7 +113,7 @@ fn change(
     SchemaChange { oid, before, after, dropped, rows_needed: false }
 }
 
-async fn load<T: Target>(master: &Database, target: &mut T) -> Result<()> {
+pub(super) async fn load<T: Target>(master: &Database, target: &mut T) -> Result<()> {
     let definitions = all(master).await?;
     let (mut tables, mut rows) = (Vec::new(), Vec::new());
     for table in definitions.tables.iter().filter(|table| table.partition_by.is_none()) {

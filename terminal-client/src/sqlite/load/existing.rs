@@ -1,17 +1,16 @@
 use rusqlite::OptionalExtension;
-use wire::SnapshotTable;
 
 use super::super::{
     database::Database,
     schema::{ColumnSql, Shape, quote, read_record},
 };
-use crate::target::TargetError;
+use crate::target::{Named, TargetError};
 
 /// Checks that a table which was there before can take the source's rows, and is empty where it must be.
-pub(super) fn check_existing(
+pub(in super::super) fn check_existing(
     database: &Database,
     source: &str,
-    table: &SnapshotTable,
+    table: &Named,
     columns: &[ColumnSql],
     shape: &Shape,
     must_be_empty: bool,

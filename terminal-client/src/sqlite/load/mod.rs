@@ -12,6 +12,7 @@ mod shadow;
 mod tables;
 
 pub(super) use discard::discard;
+pub(super) use existing::check_existing;
 pub(super) use finish::{Ending, finish};
 pub(super) use record::{CREATE_LOAD, advance, forsake, unfinished, write};
 pub(super) use rows::TableRows;

@@ -6,9 +6,8 @@ use super::{
     super::{
         database::Database,
         schema::{
-            ColumnSql, Shape, create_index, ensure_row_index, indexes_of, is_ours, quote,
-            row_id_key, rows_are_found, same_in_sqlite, shadow_table_name, table_name, table_sql,
-            write_record,
+            ColumnSql, Shape, is_ours, make_indexes, quote, row_id_key, shadow_table_name,
+            table_name, table_sql, with_generated, write_record,
         },
         values::Kind,
     },
@@ -82,7 +81,8 @@ pub(in super::super) fn prepare_tables(
         *made = shape.is_none();
         match shape {
             Some(shape) => {
-                check_existing(database, source.as_str(), table, columns, &shape, !shadowed)?;
+                let table = Named::new(&table.schema, &table.name);
+                check_existing(database, source.as_str(), &table, columns, &shape, !shadowed)?;
             }
             None => {
                 let all = with_generated(definition, columns);
@@ -111,25 +111,10 @@ pub(super) fn finish_table(
     source: &SourceName,
     table: &LoadTable,
 ) -> Result<(), TargetError> {
-    database.did(&format!("index the table {}", quote(&table.name)), index(database, table))?;
+    let indexed = make_indexes(&database.connection, &table.name, &table.definition, !table.made);
+    database.did(&format!("index the table {}", quote(&table.name)), indexed)?;
     let kept = write_record(&database.connection, &table.name, source, &table.definition);
     database.did("write tailwater_tables", kept)
-}
-
-fn index(database: &Database, table: &LoadTable) -> rusqlite::Result<()> {
-    let connection = &database.connection;
-    let definition = &table.definition;
-    for index in indexes_of(definition).iter().filter(|index| table.made || index.primary) {
-        // Read anew each time: two of the source's indexes may come to the same here.
-        let Some(shape) = Shape::read(connection, &table.name)? else { continue };
-        create_index(connection, &shape, index)?;
-    }
-    let Some(shape) = Shape::read(connection, &table.name)? else { return Ok(()) };
-    match definition.replica_identity {
-        'n' => Ok(()),
-        'f' if rows_are_found(&shape, definition) => Ok(()),
-        _ => ensure_row_index(connection, &shape, &definition.identity_columns),
-    }
 }
 
 fn definition_of<'a>(
@@ -166,27 +151,6 @@ fn columns_of(
         columns.push(ColumnSql::sent(column, Kind::of_definition(found)));
     }
     Ok(columns)
-}
-
-/// The columns to make, in the definition's order: those that are sent, and generated ones that SQLite
-/// computes as PostgreSQL does. Others are left out, for nobody sends their values.
-fn with_generated(definition: &TableDefinition, sent: &[ColumnSql]) -> Vec<ColumnSql> {
-    let sent_one = |name: &str| sent.iter().find(|column| column.name == name);
-    let is_integer = |name: &str| sent_one(name).is_some_and(|column| column.kind == Kind::Integer);
-    let made = definition.columns.iter().filter_map(|column| {
-        if let Some(sent) = sent_one(&column.name) {
-            return Some(sent.clone());
-        }
-        let kind = Kind::of_definition(column);
-        let same = |expression: &String| same_in_sqlite(expression, is_integer);
-        let generated = column.generated.as_ref().filter(|_| kind == Kind::Integer).and_then(same);
-        if generated.is_none() {
-            let (table, column) = (&definition.name, &column.name);
-            tracing::warn!(table, column, "made without this column, whose values are not sent");
-        }
-        Some(ColumnSql { name: column.name.clone(), kind, generated: Some(generated?) })
-    });
-    made.collect()
 }
 
 fn table_error(

@@ -28,7 +28,7 @@ impl ColumnSql {
 }
 
 /// SQLite has no table without columns; such a table of the source gets this one.
-const PLACEHOLDER: &str = "\"tailwater_no_columns\" BLOB";
+pub(in super::super) const NO_COLUMNS: &str = "tailwater_no_columns";
 
 /// `CREATE TABLE`. There are no NOT NULL, CHECK, FOREIGN KEY and defaults: the source has checked its
 /// rows, and may drop a constraint without the stream saying so. The primary key comes with the
@@ -44,7 +44,7 @@ pub(in super::super) fn table_sql(
     };
     let mut columns: Vec<String> = columns.iter().map(column).collect();
     if columns.is_empty() {
-        columns.push(PLACEHOLDER.to_owned());
+        columns.push(ColumnSql::sent(NO_COLUMNS, Kind::Bytes).sql());
     }
     format!("CREATE TABLE {} ({})", quote(name), columns.join(", "))
 }

@@ -2,7 +2,7 @@ use rusqlite::Connection;
 use wire::TableDefinition;
 
 use super::{
-    indexes::{IndexSql, create_index},
+    indexes::{IndexSql, create_index, indexes_of},
     shape::Shape,
 };
 
@@ -39,4 +39,25 @@ pub(in super::super) fn ensure_row_index(
     tracing::info!(table = shape.name, "indexing the columns that its rows are found by");
     let name = format!("tailwater_row_{}", shape.name);
     create_index(connection, shape, &IndexSql { name, unique: false, columns, primary: false })
+}
+
+/// Makes what a definition's keys and indexes become, or (`needed`) those only by which changes find
+/// their rows.
+pub(in super::super) fn make_indexes(
+    connection: &Connection,
+    table: &str,
+    definition: &TableDefinition,
+    needed: bool,
+) -> rusqlite::Result<()> {
+    for index in indexes_of(definition).iter().filter(|index| !needed || index.primary) {
+        // Read anew each time: two of the source's indexes may come to the same here.
+        let Some(shape) = Shape::read(connection, table)? else { continue };
+        create_index(connection, &shape, index)?;
+    }
+    let Some(shape) = Shape::read(connection, table)? else { return Ok(()) };
+    match definition.replica_identity {
+        'n' => Ok(()),
+        'f' if rows_are_found(&shape, definition) => Ok(()),
+        _ => ensure_row_index(connection, &shape, &definition.identity_columns),
+    }
 }

@@ -50,3 +50,8 @@ pub(in super::super) fn write_record(
         ON CONFLICT (name) DO UPDATE SET source = excluded.source, definition = excluded.definition";
     connection.execute(sql, (name, source.as_str(), json)).map(drop)
 }
+
+/// Forgets a table's definition.
+pub(in super::super) fn forget_record(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM tailwater_tables WHERE name = ?1", [name]).map(drop)
+}

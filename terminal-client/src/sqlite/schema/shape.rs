@@ -10,7 +10,8 @@ pub(in super::super) struct Shape {
     pub(in super::super) kind: String,
     pub(in super::super) without_row_id: bool,
     pub(in super::super) columns: Vec<ShapeColumn>,
-    indexes: Vec<ShapeIndex>,
+    pub(in super::super) strict: bool,
+    pub(in super::super) indexes: Vec<ShapeIndex>,
 }
 
 /// A column of it.
@@ -25,11 +26,15 @@ pub(in super::super) struct ShapeColumn {
     primary_key: bool,
 }
 
+/// An index of it.
 #[derive(Debug)]
-struct ShapeIndex {
-    unique: bool,
+pub(in super::super) struct ShapeIndex {
+    pub(in super::super) name: String,
+    pub(in super::super) unique: bool,
     /// Of plain columns over all rows; empty for others.
-    columns: Vec<String>,
+    pub(in super::super) columns: Vec<String>,
+    /// Whether it was made by `CREATE INDEX`, not with the table.
+    pub(in super::super) alone: bool,
 }
 
 const TABLE: &str =
@@ -38,7 +43,7 @@ const TABLE: &str =
 const COLUMNS: &str = "SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk, hidden
     FROM pragma_table_xinfo(?1)";
 
-const INDEXES: &str = "SELECT name, \"unique\", partial FROM pragma_index_list(?1)";
+const INDEXES: &str = "SELECT name, \"unique\", partial, origin = 'c' FROM pragma_index_list(?1)";
 
 const INDEX_COLUMNS: &str = "SELECT name FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno";
 
@@ -57,7 +62,7 @@ impl Shape {
         let Some((name, kind, without_row_id, strict)) = found else { return Ok(None) };
         let columns = read_columns(connection, &name, strict)?;
         let indexes = read_indexes(connection, &name)?;
-        Ok(Some(Self { name, kind, without_row_id, columns, indexes }))
+        Ok(Some(Self { name, kind, without_row_id, strict, columns, indexes }))
     }
 
     /// The column of that name; letters A to Z are as a to z, as SQLite has it.
@@ -130,17 +135,17 @@ fn read_indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Sh
     let mut list = connection.prepare_cached(INDEXES)?;
     let mut of_index = connection.prepare_cached(INDEX_COLUMNS)?;
     let rows = list.query_map([table], |row| {
-        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, bool>(2)?))
+        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, bool>(2)?, row.get(3)?))
     })?;
     let mut indexes = Vec::new();
     for row in rows {
-        let (name, unique, partial) = row?;
+        let (name, unique, partial, alone) = row?;
         // An expression has no name.
         let columns: Vec<Option<String>> =
-            of_index.query_map([name], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            of_index.query_map([&name], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let plain: Option<Vec<String>> = columns.into_iter().collect();
         let columns = plain.filter(|_| !partial).unwrap_or_default();
-        indexes.push(ShapeIndex { unique, columns });
+        indexes.push(ShapeIndex { name, unique, columns, alone });
     }
     Ok(indexes)
 }

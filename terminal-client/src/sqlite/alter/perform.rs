@@ -1,0 +1,246 @@
+use wire::{Definitions, Lsn, SchemaChange, SourceName, TableDefinition};
+
+use super::{
+    super::{
+        database::Database,
+        failure::failed,
+        load::check_existing,
+        schema::{
+            ColumnSql, Shape, create_index, forget_record, is_ours, make_indexes, quote,
+            row_id_key, table_name, table_sql, with_generated, write_record,
+        },
+        seen,
+        values::Kind,
+    },
+    act::Act,
+    columns::{Unable, columns},
+    extra::extra,
+    names::{coming, renamed},
+    rebuild::rebuild,
+    views::readable_views,
+};
+use crate::target::{Named, TargetError};
+
+/// Does what one schema change says, in the open transaction.
+pub(in super::super) fn alter(
+    database: &Database,
+    source: &SourceName,
+    lsn: Lsn,
+    change: &SchemaChange,
+) -> Result<(), TargetError> {
+    let Some(table) = change.table() else { return Ok(()) };
+    let altering = Altering { database, source, lsn, table };
+    let views = altering.did("look up the views", readable_views(&database.connection))?;
+    let was = change.before.as_ref().and_then(|of| of.tables.first());
+    let is = change.after.as_ref().and_then(|of| of.tables.first());
+    match (was, is) {
+        (Some(was), _) if change.dropped => altering.drop_table(was)?,
+        (None, Some(is)) => altering.create(is)?,
+        (Some(was), Some(is)) => {
+            let definitions = change.before.as_ref().zip(change.after.as_ref());
+            if let Some((before, after)) = definitions {
+                altering.alter((was, before), (is, after))?;
+            }
+        }
+        (_, None) => {
+            tracing::info!(%lsn, "{table} is not published any more: it stays as it is here");
+        }
+    }
+    let now = altering.did("look up the views", readable_views(&database.connection))?;
+    match views.iter().find(|view| !now.contains(view)) {
+        None => Ok(()),
+        Some(view) => {
+            let advice =
+                format!("run DROP VIEW {}, then pull again; make it anew afterwards", quote(view));
+            Err(altering
+                .stopped(format!("the view {} could not be read any more", quote(view)), advice))
+        }
+    }
+}
+
+/// One change of one table.
+struct Altering<'a> {
+    database: &'a Database,
+    source: &'a SourceName,
+    lsn: Lsn,
+    /// As the master has it.
+    table: &'a TableDefinition,
+}
+
+impl Altering<'_> {
+    fn drop_table(&self, was: &TableDefinition) -> Result<(), TargetError> {
+        let name = table_name(&was.schema, &was.name);
+        if self.shape(&name)?.is_none_or(|shape| shape.kind != "table") {
+            return Ok(());
+        }
+        self.run(&format!("DROP TABLE {}", quote(&name)))?;
+        self.did("write tailwater_tables", forget_record(&self.database.connection, &name))?;
+        seen::renamed(self.database, self.source, &name, None)
+    }
+
+    /// Makes a table that is new to the stream; one that is there already must be empty and able to take
+    /// the rows. A partitioned one is none here: its rows are those of its partitions.
+    fn create(&self, is: &TableDefinition) -> Result<(), TargetError> {
+        if is.partition_by.is_some() {
+            return Ok(());
+        }
+        let name = table_name(&is.schema, &is.name);
+        self.check_name(is, &name)?;
+        let sent = is.columns.iter().filter(|column| column.generated.is_none());
+        let sent: Vec<ColumnSql> =
+            sent.map(|column| ColumnSql::sent(&column.name, Kind::of_definition(column))).collect();
+        let shape = self.shape(&name)?;
+        if let Some(shape) = &shape {
+            let named = Named::new(&is.schema, &is.name);
+            check_existing(self.database, self.source.as_str(), &named, &sent, shape, true)?;
+        } else {
+            let all = with_generated(is, &sent);
+            self.run(&table_sql(&name, &all, row_id_key(is, &all)))?;
+        }
+        let connection = &self.database.connection;
+        self.did("index the table", make_indexes(connection, &name, is, shape.is_some()))?;
+        self.did("write tailwater_tables", write_record(connection, &name, self.source, is))
+    }
+
+    fn alter(
+        &self,
+        (was, before): (&TableDefinition, &Definitions),
+        (is, after): (&TableDefinition, &Definitions),
+    ) -> Result<(), TargetError> {
+        let connection = &self.database.connection;
+        let old_name = table_name(&was.schema, &was.name);
+        let name = table_name(&is.schema, &is.name);
+        if old_name != name {
+            self.rename(is, &old_name, &name)?;
+        }
+        let Some(shape) = self.shape(&name)? else {
+            if is.partition_by.is_none() {
+                tracing::warn!(
+                    "{was} was altered on the master, and is not here: nothing to alter"
+                );
+            }
+            return Ok(());
+        };
+        if shape.kind != "table" {
+            let why = format!("there is a {} of the name {}", shape.kind, quote(&name));
+            return Err(self.stopped(why, "rename or drop it, then pull again".into()));
+        }
+        let acts = renamed(was, is, &shape).map_err(|taken| {
+            let advice = format!("rename or drop the column {}, then pull again", quote(&taken.to));
+            self.stopped(taken.to_string(), advice)
+        })?;
+        self.acts(&name, &acts)?;
+        let shape = self.there(&name)?;
+        let own = self.did("look up the columns", extra(connection, was, is, &name))?;
+        let acts = columns((was, before), (is, after), &shape, &own.columns);
+        let acts = acts.map_err(|why| self.unable(&why))?;
+        let rebuilds = acts.iter().any(|act| matches!(act, Act::Rebuild(_)));
+        let kept = [("STRICT", shape.strict), ("WITHOUT ROWID", shape.without_row_id)];
+        let kept = kept.into_iter().find(|(_, is)| *is).map(|(word, _)| word);
+        if let Some(refused) = own.refused.or(kept).filter(|_| rebuilds) {
+            let why =
+                format!("it would have to be made anew, and is not as it would be made: {refused}");
+            let advice =
+                "rename it, and make a plain one of its name with the same rows, then pull again";
+            return Err(self.stopped(why, advice.into()));
+        }
+        self.acts(&name, &acts)?;
+        for index in coming(was, is) {
+            let shape = self.there(&name)?;
+            self.did("index the table", create_index(connection, &shape, &index))?;
+        }
+        self.did("write tailwater_tables", write_record(connection, &name, self.source, is))
+    }
+
+    fn rename(&self, is: &TableDefinition, from: &str, to: &str) -> Result<(), TargetError> {
+        if self.shape(from)?.is_none() {
+            return Ok(());
+        }
+        self.check_name(is, to)?;
+        if !from.eq_ignore_ascii_case(to) && self.shape(to)?.is_some() {
+            let why =
+                format!("{} is {} now, and there is another of that name", quote(from), quote(to));
+            return Err(self.stopped(why, "rename or drop that, then pull again".into()));
+        }
+        self.acts(from, &[Act::RenameTable(to.to_owned())])?;
+        self.did("write tailwater_tables", forget_record(&self.database.connection, from))?;
+        seen::renamed(self.database, self.source, from, Some(to))
+    }
+
+    fn check_name(&self, is: &TableDefinition, name: &str) -> Result<(), TargetError> {
+        if !is_ours(name) {
+            return Ok(());
+        }
+        let why = format!("SQLite or Tailwater keeps the name {} for itself", quote(name));
+        let advice =
+            format!("rename {is} on the master, or leave it out with --channels in a new file");
+        Err(self.stopped(why, advice))
+    }
+
+    fn unable(&self, why: &Unable) -> TargetError {
+        let advice = match why {
+            Unable::Values { .. } => {
+                "run `tailwater-capture snapshot --wait` where capture runs, then `tailwater-terminal reload` here, which loads that snapshot".into()
+            }
+            Unable::Declared { column, .. } => {
+                format!("rename or drop the column {}, then pull again", quote(column))
+            }
+            Unable::Alike(_) => "rename the column on the master, then reload".into(),
+            Unable::Value { .. } => "please report it".into(),
+        };
+        self.stopped(why.to_string(), advice)
+    }
+
+    fn acts(&self, table: &str, acts: &[Act]) -> Result<(), TargetError> {
+        for act in acts {
+            match (act, act.sql(table)) {
+                (Act::Rebuild(columns), _) => {
+                    rebuild(self.database, table, columns)?;
+                    tracing::info!("made the table {} anew", quote(table));
+                }
+                (_, Some(sql)) => self.run(&sql)?,
+                (_, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&self, sql: &str) -> Result<(), TargetError> {
+        if let Err(error) = self.database.connection.execute_batch(sql) {
+            return Err(match failed(&self.database.target, sql, &error) {
+                TargetError::Statement { why, .. } => {
+                    let advice = "drop what hangs on it, then pull again; make it anew afterwards";
+                    self.stopped(format!("`{sql}` is refused: {why}"), advice.into())
+                }
+                other => other,
+            });
+        }
+        tracing::info!("{sql}");
+        Ok(())
+    }
+
+    fn shape(&self, name: &str) -> Result<Option<Shape>, TargetError> {
+        self.did("look up the table", Shape::read(&self.database.connection, name))
+    }
+
+    fn there(&self, name: &str) -> Result<Shape, TargetError> {
+        let gone = || self.stopped("it is gone".into(), "pull again".into());
+        self.shape(name)?.ok_or_else(gone)
+    }
+
+    fn did<T>(&self, doing: &str, result: rusqlite::Result<T>) -> Result<T, TargetError> {
+        self.database.did(&format!("{doing} {}", self.table), result)
+    }
+
+    fn stopped(&self, why: String, advice: String) -> TargetError {
+        TargetError::Table {
+            target: self.database.target.clone(),
+            table: self.table.to_string(),
+            why: format!(
+                "it was altered on the master at {}, which cannot be done here, and nothing of that transaction was applied: {why}",
+                self.lsn
+            ),
+            advice,
+        }
+    }
+}
