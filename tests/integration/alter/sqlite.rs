@@ -26,11 +26,13 @@ fn contents(file: &Path) -> Result<Vec<String>> {
     for table in texts(tables)? {
         let of = table.replace('\'', "''");
         let columns = format!(
-            "SELECT format('%s %s %d %d', name, type, pk, hidden) FROM pragma_table_xinfo('{of}') ORDER BY 1"
+            "SELECT format('%s %s %d', name, type, hidden) FROM pragma_table_xinfo('{of}') ORDER BY 1"
         );
         contents.push(format!("{table}: {}", texts(&columns)?.join(", ")));
+        // A key that is the row's own number has no index, and is as good as one.
         let indexes = format!(
-            "SELECT i.\"unique\" || (SELECT group_concat(name) FROM pragma_index_info(i.name)) FROM pragma_index_list('{of}') i ORDER BY 1"
+            "SELECT i.\"unique\" || (SELECT group_concat(name) FROM pragma_index_info(i.name)) FROM pragma_index_list('{of}') i
+             UNION SELECT '1' || name FROM pragma_table_xinfo('{of}') WHERE pk ORDER BY 1"
         );
         contents.push(format!("{table} indexes: {}", texts(&indexes)?.join("; ")));
         let names = texts(&format!(

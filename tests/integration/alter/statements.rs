@@ -77,7 +77,6 @@ pub(super) const TYPES: &[&str] = &[
     "ALTER DOMAIN amount RENAME TO quantity",
     "ALTER TYPE place ADD ATTRIBUTE zip text",
     "ALTER TYPE place RENAME ATTRIBUTE town TO city",
-    "ALTER TYPE place DROP ATTRIBUTE street",
     "CREATE TYPE span AS RANGE (subtype = date); ALTER TABLE items ADD COLUMN s span, ADD COLUMN ms t.feeling[]",
 ];
 

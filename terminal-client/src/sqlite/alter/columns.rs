@@ -50,9 +50,8 @@ pub(super) fn columns(
     for column in &all {
         let Some(now) = is.columns.iter().find(|now| now.name == column.name) else { continue };
         let old = was.columns.iter().find(|was| was.number == now.number);
-        let text = old.map_or(Text::Same, |old| {
-            text_of((before, &old.type_sql), (after, &now.type_sql))
-        });
+        let text =
+            old.map_or(Text::Same, |old| text_of((before, &old.type_sql), (after, &now.type_sql)));
         let part = part(column, now, old, shape, &text)?;
         anew |= part.anew;
         acts.extend(part.acts);

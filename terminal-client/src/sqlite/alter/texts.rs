@@ -25,7 +25,9 @@ pub(super) fn text_of(was: (&Definitions, &str), is: (&Definitions, &str)) -> Te
         return Text::Same;
     };
     match (&was.kind, &is.kind) {
-        (TypeKind::Enum { labels: was }, TypeKind::Enum { labels: is }) if was.len() == is.len() => {
+        (TypeKind::Enum { labels: was }, TypeKind::Enum { labels: is })
+            if was.len() == is.len() =>
+        {
             let renamed = was.iter().zip(is).filter(|(was, is)| was != is);
             let words: Vec<_> = renamed.map(|(was, is)| (was.clone(), is.clone())).collect();
             if words.is_empty() { Text::Same } else { Text::Words(words) }
@@ -58,11 +60,11 @@ fn fields(was_all: &Definitions, was: &[Field], is_all: &Definitions, is: &[Fiel
     let kept = is.get(..was.len()).unwrap_or_default();
     let renamed = was.iter().zip(kept).filter(|((was, _), (is, _))| was != is).count();
     let names_move = was.iter().zip(kept).any(|((old, _), (new, _))| {
-        old != new && (is.iter().any(|(name, _)| name == old) || was.iter().any(|(name, _)| name == new))
+        old != new
+            && (is.iter().any(|(name, _)| name == old) || was.iter().any(|(name, _)| name == new))
     });
-    let same = |((_, was), (_, is)): (&Field, &Field)| {
-        text_of((was_all, was), (is_all, is)) == Text::Same
-    };
+    let same =
+        |((_, was), (_, is)): (&Field, &Field)| text_of((was_all, was), (is_all, is)) == Text::Same;
     let more = is.len().checked_sub(was.len());
     match more {
         Some(more) if renamed <= 1 && !names_move && was.iter().zip(kept).all(same) => match more {
