@@ -30,7 +30,7 @@ async fn shape(database: &Database) -> Result<String> {
 }
 
 /// Both terminals have the master's rows, and the PostgreSQL one its tables.
-async fn same(setup: &Setup, terminals: &[&Terminal], after: &str) -> Result<()> {
+pub(super) async fn same(setup: &Setup, terminals: &[&Terminal], after: &str) -> Result<()> {
     setup.all_equal(terminals).await.with_context(|| format!("after {after}"))?;
     for terminal in terminals {
         if let Target::Postgres(database) = &terminal.target {
@@ -44,19 +44,15 @@ async fn same(setup: &Setup, terminals: &[&Terminal], after: &str) -> Result<()>
 async fn follow(before: &str, capture: &[&str], after: &[&str]) -> Result<()> {
     let setup = recorded(before, capture).await?;
     let (postgres, sqlite) = (setup.postgres("store").await?, setup.sqlite("till")?);
-    let terminals: &[&Terminal] =
-        if std::env::var_os("PGONLY").is_some() { &[&postgres] } else { &[&postgres, &sqlite] };
-    same(&setup, terminals, "the first load").await?;
+    let terminals = [&postgres, &sqlite];
+    same(&setup, &terminals, "the first load").await?;
     // One terminal comes after each statement, the other sees them all at once.
     let (late, file) = (setup.postgres("late").await?, setup.sqlite("file")?);
     setup.pull(&late).await?;
     setup.pull(&file).await?;
     for sql in after {
         setup.master.execute(sql).await.with_context(|| (*sql).to_owned())?;
-        same(&setup, terminals, sql).await?;
-    }
-    if std::env::var_os("PGONLY").is_some() {
-        return same(&setup, &[&late], "all of it at once").await;
+        same(&setup, &terminals, sql).await?;
     }
     same(&setup, &[&late, &file], "all of it at once").await
 }

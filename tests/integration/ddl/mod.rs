@@ -2,6 +2,7 @@
 
 mod followed;
 mod recorded;
+mod rows_needed;
 
 use anyhow::{Context, Result};
 use harness::{Cluster, Database};
