@@ -25,7 +25,7 @@ SELECT string_agg(line, E'\\n' ORDER BY line) FROM (
     SELECT format('type %I %s', t.typname, e.enumlabel) FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid
 ) lines";
 
-async fn shape(database: &Database) -> Result<String> {
+pub(super) async fn shape(database: &Database) -> Result<String> {
     Ok(database.value(SHAPE).await?.unwrap_or_default())
 }
 

@@ -1,11 +1,13 @@
 //! Random statements, definitions and rows mixed, while everybody is killed now and then.
 
-use anyhow::Result;
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
 use harness::{rng, test};
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 
-use super::{followed::same, recorded};
-use crate::setup::{LIMIT, Setup, Terminal};
+use super::{followed::shape, recorded};
+use crate::setup::{LIMIT, Setup, Target, Terminal};
 
 /// Batches of statements; each is one transaction, and fails as a whole where one of them does.
 const BATCHES: usize = 160;
@@ -23,18 +25,32 @@ const TYPES: &[&str] = &[
     "jsonb",
 ];
 
-fn statement(rng: &mut StdRng) -> String {
-    let table = format!("r{}", rng.random_range(0..4));
-    let column = |rng: &mut StdRng| format!("c{}", rng.random_range(0..5));
-    let (c, d) = (column(rng), column(rng));
+/// The tables that are there, each with its columns but `id`.
+async fn tables(setup: &Setup) -> Result<BTreeMap<String, Vec<String>>> {
+    let sql = "
+        SELECT coalesce(jsonb_object_agg(relname, ARRAY(
+            SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attname <> 'id')), '{}')
+        FROM pg_class c WHERE relkind = 'r' AND relname ~ '^r[0-9]$'";
+    Ok(serde_json::from_str(&setup.master.value(sql).await?.context("none")?)?)
+}
+
+fn statement(rng: &mut StdRng, tables: &BTreeMap<String, Vec<String>>) -> String {
+    let new = |rng: &mut StdRng| format!("r{}", rng.random_range(0..4));
+    let new_column = |rng: &mut StdRng| format!("c{}", rng.random_range(0..5));
     let of = TYPES.choose(rng).copied().unwrap_or_default();
+    let (made, made_column) = (new(rng), new_column(rng));
+    let names: Vec<&String> = tables.keys().collect();
+    let table = names.choose(rng).map_or(made.clone(), |name| (*name).clone());
+    let columns = tables.get(&table).cloned().unwrap_or_default();
+    let column = |rng: &mut StdRng| columns.choose(rng).cloned().unwrap_or("id".to_owned());
+    let (c, d) = (column(rng), column(rng));
     match rng.random_range(0..24) {
-        0 | 1 => format!("CREATE TABLE {table} (id int PRIMARY KEY, {c} {of})"),
+        0 | 1 => format!("CREATE TABLE {made} (id int PRIMARY KEY, {made_column} {of})"),
         2 => format!("DROP TABLE {table}"),
-        3..=5 => format!("ALTER TABLE {table} ADD {c} {of}"),
+        3..=5 => format!("ALTER TABLE {table} ADD {made_column} {of}"),
         6 => format!("ALTER TABLE {table} DROP {c}"),
-        7 => format!("ALTER TABLE {table} RENAME {c} TO {d}"),
-        8 => format!("ALTER TABLE {table} RENAME TO r{}", rng.random_range(0..4)),
+        7 => format!("ALTER TABLE {table} RENAME {c} TO {made_column}"),
+        8 => format!("ALTER TABLE {table} RENAME TO {made}"),
         9 => format!("ALTER TABLE {table} ALTER {c} DROP DEFAULT, ALTER {d} DROP NOT NULL"),
         10 => format!("CREATE INDEX ON {table} ({c})"),
         11 => format!(
@@ -71,6 +87,34 @@ async fn kill_somebody(setup: &mut Setup, terminals: &[&Terminal], rng: &mut Std
     }
 }
 
+/// Without the names of constraints and indexes: of two that are the same but for that, one is made.
+fn nameless(shape: &str) -> BTreeSet<String> {
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.iter().position(|word| *word == "ON") {
+            Some(on) if line.contains(" INDEX ") => {
+                format!("{} {}", words[1], words[on..].join(" "))
+            }
+            _ if words.first().is_some_and(|word| !word.contains('.')) => {
+                format!("{} {}", words[0], words[2..].join(" "))
+            }
+            _ => line.to_owned(),
+        }
+    };
+    shape.lines().map(line).collect()
+}
+
+async fn same(setup: &Setup, terminals: &[&Terminal], when: &str) -> Result<()> {
+    setup.all_equal(terminals).await.with_context(|| format!("after {when}"))?;
+    for terminal in terminals {
+        if let Target::Postgres(database) = &terminal.target {
+            let (here, there) = (shape(database).await?, shape(&setup.master).await?);
+            assert_eq!(nameless(&here), nameless(&there), "after {when}");
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn any_statements_in_any_order_leave_all_equal() {
     test(async {
@@ -82,8 +126,10 @@ fn any_statements_in_any_order_leave_all_equal() {
         same(&setup, &terminals, "the first load").await?;
         let mut done = 0;
         for batch in 0..BATCHES {
+            let tables = tables(&setup).await?;
+            let several = if rng.random_range(0..3) == 0 { rng.random_range(2..5) } else { 1 };
             let statements: Vec<String> =
-                (0..rng.random_range(1..5)).map(|_| statement(&mut rng)).collect();
+                (0..several).map(|_| statement(&mut rng, &tables)).collect();
             let sql = statements.join("; ");
             if setup.master.execute(&sql).await.is_ok() {
                 println!("{batch}: {sql}");
