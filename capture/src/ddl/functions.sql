@@ -254,16 +254,45 @@ BEGIN
 END
 $function$;
 
+-- A table that went without having been told of: the triggers were off, or failed.
+CREATE FUNCTION tailwater.ddl_tell_gone(command text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $function$
+WITH gone AS (
+    DELETE FROM tailwater.ddl_tables t WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.oid) RETURNING t.oid, t.definition
+)
+INSERT INTO tailwater.schema_changes (command, change)
+SELECT command, jsonb_build_object('oid', oid::bigint, 'before', definition, 'after', NULL, 'dropped', true) FROM gone
+$function$;
+
+-- Whether another transaction is changing it, and so tells of it itself.
+CREATE FUNCTION tailwater.ddl_is_changing(relation oid) RETURNS boolean
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $function$
+SELECT EXISTS (SELECT FROM pg_locks l
+               WHERE l.locktype = 'relation' AND l.relation = $1 AND l.mode = 'AccessExclusiveLock' AND l.granted
+                 AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+                 AND l.pid <> pg_backend_pid())
+$function$;
+
+-- Tables that are not as they were told of, a whole before its partitions. Nothing is locked to see it.
+CREATE FUNCTION tailwater.ddl_untold() RETURNS TABLE (oid oid, name text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' SET jit = off {pinned} AS $function$
+WITH captured(oid) AS (SELECT tailwater.ddl_captured())
+SELECT c.oid, format('%I.%I', n.nspname, c.relname)
+FROM (SELECT oid FROM tailwater.ddl_tables UNION SELECT oid FROM captured) of
+JOIN pg_class c ON c.oid = of.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN tailwater.ddl_tables t ON t.oid = of.oid
+WHERE NOT tailwater.ddl_is_changing(of.oid)
+  AND t.definition IS DISTINCT FROM CASE WHEN of.oid IN (SELECT oid FROM captured) THEN tailwater.ddl_definition(of.oid) END
+ORDER BY (SELECT count(*) FROM pg_partition_ancestors(c.oid)), c.oid
+$function$;
+
 -- All tables, those that were told of and those that are captured now; but not those that another transaction is
 -- changing: it tells of them itself.
 CREATE FUNCTION tailwater.ddl_tell_all(command text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp SET jit = off {pinned} AS $function$
 SELECT tailwater.ddl_tell(ARRAY(
     SELECT oid FROM (SELECT oid FROM tailwater.ddl_tables UNION SELECT tailwater.ddl_captured()) of
-    WHERE NOT EXISTS (SELECT FROM pg_locks l
-                      WHERE l.locktype = 'relation' AND l.relation = of.oid AND l.mode = 'AccessExclusiveLock' AND l.granted
-                        AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-                        AND l.pid <> pg_backend_pid())), command)
+    WHERE NOT tailwater.ddl_is_changing(of.oid)), command)
 $function$;
 
 -- After a statement. It never fails for us: what cannot be told is a warning, and the terminals stop where it matters.

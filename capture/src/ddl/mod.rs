@@ -11,6 +11,7 @@ use wire::{Lsn, SCHEMA, SCHEMA_CHANGES};
 pub use self::{error::DdlError, rows_needed::RowsNeeded};
 use crate::{
     begin::publication,
+    explain,
     settings::{Keyless, Settings},
     source::{SqlError, SqlSession, answer, answer_within},
 };
@@ -68,12 +69,48 @@ pub async fn install(
         [&settings.publication, &version, &own, &tables, &exclude, &make_full];
     answer(transaction.execute(SETTINGS, &row)).await.map_err(refused)?;
     carry(&transaction, settings, own).await?;
-    let note = match start {
-        Start::First => NOTE_ALL,
-        Start::Again => TELL_ALL,
-    };
-    answer_within(WITHIN, transaction.batch_execute(note)).await.map_err(refused)?;
+    let known = "SELECT EXISTS (SELECT FROM tailwater.ddl_tables)";
+    let known: bool = answer(transaction.query_one(known, &[])).await.map_err(refused)?.get(0);
+    // The first time there is nothing to compare with.
+    if start == Start::First || !known {
+        answer_within(WITHIN, transaction.batch_execute(NOTE_ALL)).await.map_err(refused)?;
+    }
     answer(transaction.commit()).await.map_err(refused)?;
+    if start == Start::First {
+        return Ok(());
+    }
+    match catch_up(sql).await {
+        Err(error @ SqlError::Refused { .. }) => {
+            tracing::warn!(
+                "what of the schema changed while nothing recorded it is not told yet: {}; it is at the next start",
+                explain::chain(&error)
+            );
+            Ok(())
+        }
+        done => Ok(done?),
+    }
+}
+
+/// Tells what changed without having been told of. Each table in a transaction of its own, which locks it
+/// before what is noted of it, as the triggers do: otherwise the two could wait for each other, and it is
+/// the application's statement that would go untold.
+async fn catch_up(sql: &mut SqlSession) -> Result<(), SqlError> {
+    answer(sql.execute("SELECT tailwater.ddl_tell_gone($1)", &[&AT_START])).await?;
+    let untold = answer_within(WITHIN, sql.query(UNTOLD, &[])).await?;
+    for row in untold {
+        let (oid, name): (u32, String) = (row.get(0), row.get(1));
+        let transaction = answer(sql.client_mut().transaction()).await?;
+        let lock = format!("{LOCK_TIMEOUT}; LOCK TABLE ONLY {name} IN ACCESS SHARE MODE NOWAIT");
+        if let Err(error) = answer(transaction.batch_execute(&lock)).await {
+            // Somebody is at it: their transaction tells.
+            tracing::debug!(%error, "the table {name} cannot be looked at");
+            continue;
+        }
+        let tell = "SELECT tailwater.ddl_tell(ARRAY[$1::oid], $2)";
+        answer(transaction.execute(tell, &[&oid, &AT_START])).await?;
+        answer(transaction.commit()).await?;
+        tracing::info!("{name} changed while nothing recorded it: told now");
+    }
     Ok(())
 }
 
@@ -101,16 +138,10 @@ DELETE FROM tailwater.ddl_tables;
 INSERT INTO tailwater.ddl_tables (oid, definition)
 SELECT of.oid, tailwater.ddl_definition(of.oid) FROM tailwater.ddl_captured() of(oid)";
 
-/// The first time there is nothing to compare with.
-const TELL_ALL: &str = "
-DO $$ BEGIN
-    IF EXISTS (SELECT FROM tailwater.ddl_tables) THEN
-        PERFORM tailwater.ddl_tell_all('start of tailwater-capture');
-    ELSE
-        INSERT INTO tailwater.ddl_tables (oid, definition)
-        SELECT of.oid, tailwater.ddl_definition(of.oid) FROM tailwater.ddl_captured() of(oid);
-    END IF;
-END $$";
+const UNTOLD: &str = "SELECT oid, name FROM tailwater.ddl_untold()";
+
+/// In the place of a statement's tag.
+const AT_START: &str = "start of tailwater-capture";
 
 /// One capture of a database records its schema changes.
 async fn check_free(transaction: &Transaction<'_>, publication: &str) -> Result<(), DdlError> {
