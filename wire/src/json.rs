@@ -4,7 +4,10 @@ use std::{fmt::Write as _, sync::Arc};
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::{Change, ChannelName, Lsn, OldRow, Relation, TransactionHeader, Tuple, Value};
+use crate::{
+    Change, ChannelName, Lsn, OldRow, Relation, SCHEMA, SCHEMA_CHANGE_COLUMN, SCHEMA_CHANGES,
+    SchemaChange, TransactionHeader, Tuple, Value,
+};
 
 /// One change as JSON: position, transaction, channel, table, kind, and rows as objects of text
 /// values. Unchanged large values are left out of `new` and listed in `unchanged`.
@@ -21,6 +24,15 @@ pub fn change_to_json(
         "channel": channel,
     });
     let Some(map) = out.as_object_mut() else { return out };
+    if channel.is_control()
+        && let Some(change) = schema_change(change)
+    {
+        map.insert("kind".into(), json!("schema"));
+        map.insert("table".into(), json!(change.table().map(ToString::to_string)));
+        map.insert("what".into(), json!(change.to_string()));
+        map.insert("change".into(), json!(change));
+        return out;
+    }
     match change {
         Change::Insert { relation, new } => {
             kind(map, "insert", relation);
@@ -71,6 +83,10 @@ pub fn change_to_text(
     let json = change_to_json(lsn, header, channel, change);
     let field = |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default();
     let mut line = format!("{lsn} xid {} {channel} {}", header.xid, field("kind"));
+    if !field("what").is_empty() {
+        let _ = write!(line, " {}", field("what"));
+        return line;
+    }
     for name in ["table", "prefix"] {
         if !field(name).is_empty() {
             let _ = write!(line, " {}", field(name));
@@ -82,6 +98,17 @@ pub fn change_to_text(
         }
     }
     line
+}
+
+/// What a row of `tailwater.schema_changes` says.
+fn schema_change(change: &Change<Arc<Relation>>) -> Option<SchemaChange> {
+    let Change::Insert { relation, new } = change else { return None };
+    if relation.schema != SCHEMA || relation.name != SCHEMA_CHANGES {
+        return None;
+    }
+    let place = relation.columns.iter().position(|of| of.name == SCHEMA_CHANGE_COLUMN)?;
+    let Some(Value::Text(json)) = new.get(place) else { return None };
+    serde_json::from_slice(json).ok()
 }
 
 fn kind(map: &mut Map<String, Json>, kind: &str, relation: &Relation) {

@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
-use wire::{Relation, ReplicaIdentity};
+use wire::{Relation, RelationColumn, ReplicaIdentity};
 
-use super::super::{catalog::Table, quote::qualified};
+use super::super::{
+    catalog::Table,
+    quote::{ident, qualified},
+};
 use crate::target::TargetError;
 
 /// How one definition of a source's table meets the table at the target.
@@ -59,11 +62,7 @@ impl Binding {
             let bound = table.column(&column.name).ok_or_else(|| {
                 error(
                     format!("it has no column \"{}\", which the source's has", column.name),
-                    format!(
-                        "add it: ALTER TABLE {qualified} ADD COLUMN {} {}; then pull again",
-                        super::super::quote::ident(&column.name),
-                        column.type_name
-                    ),
+                    advice(relation, column, table),
                 )
             })?;
             columns.push(BoundColumn {
@@ -83,6 +82,22 @@ impl Binding {
             columns,
         })
     }
+}
+
+/// To add what is another column's new name would leave the rows without the values that they have there.
+fn advice(relation: &Relation, column: &RelationColumn, table: &Table) -> String {
+    let name = qualified(&table.schema, &table.name);
+    let (quoted, of) = (ident(&column.name), &column.type_name);
+    let comes = |other: &str| relation.columns.iter().any(|column| column.name == other);
+    let others = table.columns.iter().filter(|other| !other.generated && !comes(&other.name));
+    let others: Vec<String> = others.map(|other| ident(&other.name)).collect();
+    if others.is_empty() {
+        return format!("add it: ALTER TABLE {name} ADD COLUMN {quoted} {of}; then pull again");
+    }
+    format!(
+        "if it is the new name of {}: ALTER TABLE {name} RENAME COLUMN … TO {quoted}; if it is a new column: ALTER TABLE {name} ADD COLUMN {quoted} {of}; then pull again",
+        others.join(" or ")
+    )
 }
 
 /// The replica identity's columns; with FULL the target's primary key, where the stream has all of it.

@@ -215,4 +215,25 @@ fn a_missing_column_is_named_with_the_sql_that_adds_it() {
         error.contains(&format!("ALTER TABLE {T} ADD COLUMN \"doc\" pg_catalog.json")),
         "{error}"
     );
+    table.columns.push(Column { name: "document".into(), ..table_column("json") });
+    let error = Binding::new("target", &relation(ReplicaIdentity::Default), &table).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains(&format!(
+            "new name of \"document\": ALTER TABLE {T} RENAME COLUMN … TO \"doc\""
+        )),
+        "{error}"
+    );
+}
+
+fn table_column(of: &str) -> Column {
+    Column {
+        name: String::new(),
+        type_sql: of.into(),
+        base_type: of.into(),
+        generated: false,
+        needed: false,
+        identity_always: false,
+        equals: None,
+    }
 }

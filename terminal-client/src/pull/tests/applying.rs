@@ -50,14 +50,14 @@ fn settings(commit_changes: u64) -> Arc<Settings> {
 }
 
 /// Slices of transactions that end at the positions given, each with so many inserts.
-struct History(SliceBuilder);
+pub(super) struct History(pub(super) SliceBuilder);
 
 impl History {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(SliceBuilder::new(source(), lineage(), Lsn::ZERO, ChannelHashes::default(), 1))
     }
 
-    fn slice(&mut self, transactions: &[(u64, usize)]) -> Slice {
+    pub(super) fn slice(&mut self, transactions: &[(u64, usize)]) -> Slice {
         for (end, changes) in transactions {
             let insert = Change::Insert {
                 relation: relation(),
@@ -69,20 +69,30 @@ impl History {
         self.0.finish(Lsn::new(through)).unwrap()
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         end: u64,
         channel: &ChannelName,
         changes: &[Change<(RelationId, Arc<Relation>)>],
     ) {
+        let changes: Vec<_> = changes.iter().map(|change| (channel, change.clone())).collect();
+        self.push_all(end, &changes);
+    }
+
+    /// Each change in its channel.
+    pub(super) fn push_all(
+        &mut self,
+        end: u64,
+        changes: &[(&ChannelName, Change<(RelationId, Arc<Relation>)>)],
+    ) {
         let header = TransactionHeader { xid: 1, commit_time_us: 0 };
         let mut encoder = TransactionEncoder::new(header);
-        changes.iter().for_each(|change| encoder.push(channel, change));
+        changes.iter().for_each(|(channel, change)| encoder.push(channel, change));
         self.0.push(Lsn::new(end - 1), Lsn::new(end), &encoder.finish(), &[]).unwrap();
     }
 }
 
-fn relation() -> (RelationId, Arc<Relation>) {
+pub(super) fn relation() -> (RelationId, Arc<Relation>) {
     let relation = Relation {
         oid: 1,
         schema: "public".into(),
@@ -109,7 +119,7 @@ fn stored() -> Stored {
 }
 
 /// What the target saw of these slices, taken one bundle each, and how it ended.
-async fn applied(
+pub(super) async fn applied(
     commit_changes: u64,
     bundles: &[&[Slice]],
     stop: bool,
@@ -134,7 +144,7 @@ async fn applied(
     (seen.all(), applier.stored().clone(), result)
 }
 
-fn runs(runs: &[(u64, usize)]) -> Done {
+pub(super) fn runs(runs: &[(u64, usize)]) -> Done {
     Done::Apply(runs.iter().map(|(lsn, changes)| (Lsn::new(*lsn), *changes)).collect())
 }
 

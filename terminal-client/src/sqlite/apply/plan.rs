@@ -43,6 +43,7 @@ impl Plan {
             None => make(database, relation, &table, &kinds)?,
         };
         check(database, relation, &kinds, &shape)?;
+        check_gone(database, relation, definition.as_ref(), &shape)?;
         let indexed = ensure_found(database, relation, definition.as_ref(), &shape);
         database.did(&format!("index the table {}", quote(&table)), indexed)?;
         if relation.identity == ReplicaIdentity::Full
@@ -166,9 +167,18 @@ fn check(
         let sql = ColumnSql::sent(&column.name, *kind).sql();
         let Some(found) = shape.column(&column.name).filter(|found| !found.generated) else {
             let why = format!("it has no column {quoted} to write to, which the source's has now");
-            let advice = format!(
-                "run ALTER TABLE {name} ADD COLUMN {sql}; (or RENAME COLUMN, if it is another's new name), then pull again"
-            );
+            let comes =
+                |name: &str| relation.columns.iter().any(|of| of.name.eq_ignore_ascii_case(name));
+            let others = shape.columns.iter().filter(|other| !comes(&other.name));
+            let others: Vec<String> = others.map(|other| quote(&other.name)).collect();
+            let advice = match others.is_empty() {
+                true => format!("run ALTER TABLE {name} ADD COLUMN {sql}; then pull again"),
+                // To add it would leave the rows without the values that they have in the other.
+                false => format!(
+                    "if it is the new name of {}, run ALTER TABLE {name} RENAME COLUMN … TO {quoted}; if it is a new column, ALTER TABLE {name} ADD COLUMN {sql}; then pull again",
+                    others.join(" or ")
+                ),
+            };
             return Err(table_error(database, relation, why, advice));
         };
         if !kind.fits(found.affinity) {
@@ -181,6 +191,29 @@ fn check(
         }
     }
     Ok(())
+}
+
+/// A column that the source's table has not any more would keep values that no row has there.
+fn check_gone(
+    database: &Database,
+    relation: &Relation,
+    definition: Option<&TableDefinition>,
+    shape: &Shape,
+) -> Result<(), TargetError> {
+    let sent = definition.into_iter().flat_map(|definition| &definition.columns);
+    let mut sent = sent.filter(|column| column.generated.is_none());
+    let gone = sent.find(|column| {
+        let comes = relation.columns.iter().any(|of| of.name.eq_ignore_ascii_case(&column.name));
+        !comes && shape.column(&column.name).is_some()
+    });
+    let Some(gone) = gone else { return Ok(()) };
+    let (table, column) = (quote(&shape.name), quote(&gone.name));
+    let why =
+        format!("its column {column} is not in the stream any more: the source's was dropped");
+    let advice = format!(
+        "run DROP INDEX for each index over it, then ALTER TABLE {table} DROP COLUMN {column}; then pull again"
+    );
+    Err(table_error(database, relation, why, advice))
 }
 
 /// Sees to an index by which updates and deletes find their row.

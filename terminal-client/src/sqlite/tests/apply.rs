@@ -173,6 +173,25 @@ async fn a_table_of_the_stream_is_made_and_a_new_column_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_column_that_was_dropped_or_renamed_without_a_word_is_an_error() {
+    let place = Place::new();
+    place.loaded(&[(items(), "1\tnote\t1\n")]).await;
+    let mut narrower = items();
+    narrower.columns.remove(1);
+    let change = || vec![insert(&relation(&narrower), &["2", "2"])];
+    let error = place.apply(change()).await.unwrap_err().to_string();
+    assert!(error.contains("ALTER TABLE \"items\" DROP COLUMN \"note\""), "{error}");
+    let mut renamed = items();
+    renamed.columns[1].name = "remark".into();
+    let change_renamed = insert(&relation(&renamed), &["2", "b", "2"]);
+    let error = place.apply(vec![change_renamed]).await.unwrap_err().to_string();
+    assert!(error.contains("new name of \"note\", run ALTER TABLE \"items\" RENAME"), "{error}");
+    place.look().execute_batch("ALTER TABLE items DROP COLUMN note").unwrap();
+    place.apply(change()).await.unwrap();
+    assert_eq!(place.rows("SELECT * FROM items ORDER BY id"), ["1|1", "2|2"]);
+}
+
+#[tokio::test]
 async fn a_type_that_was_altered_is_an_error() {
     let place = Place::new();
     place.loaded(&[(items(), "")]).await;
