@@ -12,6 +12,7 @@ mod create;
 mod database;
 mod load;
 mod param;
+mod place;
 mod position_row;
 mod quote;
 mod seen;

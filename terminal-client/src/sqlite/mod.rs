@@ -18,6 +18,7 @@
 mod alter;
 mod apply;
 mod database;
+mod existing;
 mod failure;
 mod file;
 mod handle;

@@ -1,7 +1,7 @@
 use tokio_postgres::error::SqlState;
 
 use super::{
-    super::{create::attempted, load::Place, quote::qualified, seen},
+    super::{create::attempted, place::Place, quote::qualified, seen},
     found::find,
     refusal::{Blame, Failure},
 };

@@ -22,6 +22,8 @@ struct Key {
     /// Without what differs between an index of a whole and one of its part.
     definition: String,
     sql: String,
+    /// Its columns' numbers: another column of the same name is not the same.
+    numbers: Vec<i16>,
 }
 
 /// Makes what the source changed as it is there now. What it did not change stays as it is here: another
@@ -36,12 +38,17 @@ pub(super) fn keys(
     let here: Vec<(&FoundKey, Key)> =
         found.constraints.iter().chain(&found.indexes).map(|key| (key, found_key(key))).collect();
     let same = |a: &Key, b: &Key| a.kind == b.kind && a.definition == b.definition;
+    let names_move = before.is_some_and(|before| another_has_its_name(before, after));
+    let unchanged = |was: &Key, is: &Key| {
+        let columns = !is.numbers.is_empty() || !names_move;
+        same(was, is) && was.numbers == is.numbers && columns
+    };
     let mut keys = Keys::default();
     let (mut settled, mut renames) = (Vec::new(), Vec::new());
     for (of, key) in here.iter().filter(|(of, _)| !of.inherited) {
         let was = was.iter().find(|was| was.name == key.name);
         match is.iter().find(|is| is.name == key.name) {
-            Some(is) if same(is, key) || was.is_some_and(|was| same(was, is)) => {
+            Some(is) if same(is, key) || was.is_some_and(|was| unchanged(was, is)) => {
                 settled.push(is.name.as_str());
             }
             Some(_) => keys.go.push(drop_of(of)),
@@ -60,9 +67,9 @@ pub(super) fn keys(
         }
     }
     for is in &is {
-        let unchanged = was.iter().any(|was| was.name == is.name && same(was, is));
+        let stays = was.iter().any(|was| was.name == is.name && unchanged(was, is));
         let here = here.iter().any(|(of, here)| same(here, is) && !keys.go.contains(&drop_of(of)));
-        if !unchanged && !here && !settled.contains(&is.name.as_str()) {
+        if !stays && !here && !settled.contains(&is.name.as_str()) {
             keys.come.push(add_of(is));
         }
     }
@@ -80,12 +87,23 @@ fn order(act: &Act) -> usize {
     }
 }
 
+/// Whether a column has the name now that another had: the same text may mean another column.
+fn another_has_its_name(before: &TableDefinition, after: &TableDefinition) -> bool {
+    before
+        .columns
+        .iter()
+        .any(|was| after.columns.iter().any(|is| is.name == was.name && is.number != was.number))
+}
+
 fn keys_of(table: &TableDefinition) -> Vec<Key> {
+    let number = |name: &String| Some(table.columns.iter().find(|of| of.name == *name)?.number);
+    let numbers = |columns: &[String]| columns.iter().filter_map(number).collect();
     let constraints = table.constraints.iter().map(|of| Key {
         name: of.name.clone(),
         kind: of.kind,
         definition: constraint_body(of.kind, &of.definition),
         sql: of.definition.clone(),
+        numbers: numbers(&of.columns),
     });
     let indexes = table.indexes.iter().map(|of| Key {
         name: of.name.clone(),
@@ -96,6 +114,7 @@ fn keys_of(table: &TableDefinition) -> Vec<Key> {
             Some(_) => of.definition.replacen(" ON ONLY ", " ON ", 1),
             None => of.definition.clone(),
         },
+        numbers: numbers(&of.columns),
     });
     constraints.chain(indexes).collect()
 }
@@ -105,7 +124,13 @@ fn found_key(of: &FoundKey) -> Key {
         'i' => index_body(&of.definition),
         kind => constraint_body(kind, &of.definition),
     };
-    Key { name: of.name.clone(), kind: of.kind, definition, sql: String::new() }
+    Key {
+        name: of.name.clone(),
+        kind: of.kind,
+        definition,
+        sql: String::new(),
+        numbers: Vec::new(),
+    }
 }
 
 /// A foreign key without what it refers to, whose names change without a change of this table; the target's

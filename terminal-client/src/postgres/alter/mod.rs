@@ -11,6 +11,7 @@ mod keys;
 mod names;
 mod perform;
 mod refusal;
+mod reshape;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -18,3 +19,4 @@ mod types;
 mod user_types;
 
 pub(super) use perform::Alterations;
+pub(super) use reshape::{refuse_views, retyped, to_take, widen, widen_types};

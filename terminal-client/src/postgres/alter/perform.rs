@@ -6,7 +6,7 @@ use super::{
             Rows, bind_sequences, ensure_defined, ensure_sequences, ensure_types, run,
             set_sequences,
         },
-        load::Place,
+        place::Place,
         seen,
     },
     drops::Drops,

@@ -3,7 +3,7 @@ use wire::{Sequence, SequenceBond, TableDefinition};
 use super::{
     super::{
         create::{attempt, attempted, create_defined},
-        load::Place,
+        place::Place,
         quote::{ident, qualified},
     },
     act::Act,

@@ -1,7 +1,7 @@
 use wire::TypeDefinition;
 
 use super::{
-    super::{create::attempted, load::Place},
+    super::{create::attempted, place::Place},
     refusal::{Blame, Failure},
     types::{FoundType, find, renamed, type_acts},
 };

@@ -67,7 +67,8 @@ pub(super) async fn check_existing(
                 ),
             );
         };
-        if !takes(&found.base_type, &column.base_type) {
+        // Where all rows are exchanged, the table is brought to it.
+        if may_have == Rows::None && !takes(&found.base_type, &column.base_type) {
             return error(
                 format!(
                     "its column {quoted} is {}, the source's is {}",
@@ -81,7 +82,8 @@ pub(super) async fn check_existing(
         }
     }
     let unknown = |column: &str| !definition.columns.iter().any(|known| known.name == column);
-    if let Some(column) = table.columns.iter().find(|c| c.needed && unknown(&c.name)) {
+    let needed = table.columns.iter().find(|c| c.needed && unknown(&c.name));
+    if let Some(column) = needed.filter(|_| may_have == Rows::None) {
         let quoted = ident(&column.name);
         return error(
             format!(

@@ -1,9 +1,10 @@
 //! The end of a reload: the rows of the shadows take the place of what the tables hold (decision 0050).
 
-use wire::Snapshot;
+use wire::{Snapshot, SnapshotTable, TableDefinition};
 
 use super::{
     super::{
+        alter::to_take,
         connect::error_of,
         create::{attempt, run},
         quote::{idents, qualified},
@@ -31,7 +32,10 @@ struct Exchange {
     tables: Vec<String>,
     lock: String,
     delete: String,
+    /// What makes the emptied tables take the rows; and what inserts where that is nothing.
+    reshape: Vec<String>,
     insert: String,
+    rehearsed: String,
 }
 
 impl Exchange {
@@ -40,7 +44,11 @@ impl Exchange {
     /// all their rows are in the log behind it. None where there is no table at all.
     async fn of(place: Place<'_>, snapshot: &Snapshot) -> Result<Option<Self>, TargetError> {
         let (mut locked, mut deletes, mut inserts) = (Vec::new(), Vec::new(), Vec::new());
-        let mut tables = Vec::new();
+        let (mut tables, mut reshape, mut rehearsed) = (Vec::new(), Vec::new(), Vec::new());
+        // Those above partitions too, which have no rows of their own: what is done to them is done to all.
+        for definition in &snapshot.definitions.tables {
+            reshape.extend(to_take(place, definition).await?);
+        }
         let Place { target, client, source } = place;
         let missing = not_in(target, client, source, snapshot).await?;
         let joined = missing.iter().filter(|missing| missing.joined);
@@ -59,9 +67,13 @@ impl Exchange {
             let columns = idents(table.columns.iter().map(String::as_str));
             let into = if columns.is_empty() { String::new() } else { format!(" ({columns})") };
             deletes.push(format!("t{number} AS (DELETE FROM {own})"));
-            inserts.push(format!(
+            let insert = format!(
                 "t{number} AS (INSERT INTO {name}{into} OVERRIDING SYSTEM VALUE SELECT {columns} FROM {shadow})"
-            ));
+            );
+            if reshape.is_empty() {
+                rehearsed.push(insert.clone());
+            }
+            inserts.push(insert);
             locked.push(own);
             tables.push(name);
         }
@@ -70,9 +82,20 @@ impl Exchange {
             tables,
             lock: format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", locked.join(", ")),
             delete: all_of(&deletes),
+            reshape,
             insert: all_of(&inserts),
+            rehearsed: all_of(&rehearsed),
         }))
     }
+}
+
+/// The definition of a table of a snapshot.
+pub(super) fn definition_of<'a>(
+    snapshot: &'a Snapshot,
+    table: &SnapshotTable,
+) -> Option<&'a TableDefinition> {
+    let mut definitions = snapshot.definitions.tables.iter();
+    definitions.find(|of| of.schema == table.schema && of.name == table.name)
 }
 
 /// One statement that does all of these.
@@ -91,7 +114,7 @@ pub(super) async fn rehearse(
     if foreign_keys_act {
         refuse_acting_keys(place, &exchange.tables).await?;
     }
-    let sql = format!("EXPLAIN {}; EXPLAIN {}", exchange.delete, exchange.insert);
+    let sql = format!("EXPLAIN {}; EXPLAIN {}", exchange.delete, exchange.rehearsed);
     run(place.target, place.client, "prepare the exchange of the tables' rows", &sql).await
 }
 
@@ -111,6 +134,10 @@ pub(super) async fn exchange(
         run(target, client, "defer constraints", "SET CONSTRAINTS ALL DEFERRED").await?;
     }
     run(target, client, "remove the rows that are replaced", &exchange.delete).await?;
+    for sql in &exchange.reshape {
+        run(target, client, &format!("bring a table to its shape on the master ({sql})"), sql)
+            .await?;
+    }
     run(target, client, "put the loaded rows in their place", &exchange.insert).await?;
     for Missing { table: Named { schema, name }, joined } in &exchange.missing {
         match joined {

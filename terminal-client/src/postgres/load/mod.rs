@@ -13,8 +13,7 @@ mod tables;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use tokio_postgres::{Client, CopyInSink};
-use wire::SourceName;
+use tokio_postgres::CopyInSink;
 
 pub(super) use self::{
     discard::discard,
@@ -22,6 +21,7 @@ pub(super) use self::{
     record::unfinished,
     tables::{begin, begin_reload},
 };
+use super::place::Place;
 use crate::target::LoadPlan;
 
 /// A load, while it is under way.
@@ -31,12 +31,4 @@ pub(super) struct Load {
     copy: Option<(String, Pin<Box<CopyInSink<Bytes>>>)>,
     /// Whether a transaction is open.
     open: bool,
-}
-
-/// Where a load is, for its statements and their errors.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) target: &'a str,
-    pub(super) client: &'a Client,
-    pub(super) source: &'a SourceName,
 }

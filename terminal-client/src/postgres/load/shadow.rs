@@ -1,13 +1,14 @@
 //! Shadow tables: columns and types of the tables they stand for, no keys, no constraints.
 
 use tokio_postgres::Client;
-use wire::SnapshotTable;
+use wire::{SnapshotTable, TableDefinition};
 
 use super::{
     super::{
+        alter::{refuse_views, retyped},
         connect::error_of,
         create::run,
-        quote::{idents, qualified},
+        quote::{ident, qualified},
     },
     Load, Place,
 };
@@ -32,15 +33,29 @@ impl Load {
 }
 
 /// Makes a table's shadow in the open transaction; one that is left from before goes. Its columns have
-/// the types of the target's own table, so that a value is read once, by the type that keeps it.
+/// the types of the target's own table, so that a value is read once, by the type that keeps it; but for
+/// those that must get another type.
 /// Unlogged: after a crash of the server it is empty, and the load begins anew.
 pub(super) async fn make_shadow(
     place: Place<'_>,
     table: &SnapshotTable,
+    definition: Option<&TableDefinition>,
 ) -> Result<(), TargetError> {
+    let retyped = match definition {
+        Some(definition) => retyped(place, definition).await?,
+        None => Vec::new(),
+    };
+    if let Some(definition) = definition.filter(|_| !retyped.is_empty()) {
+        refuse_views(place, definition, &retyped).await?;
+    }
+    let column = |name: &String| match retyped.iter().find(|(of, _)| of == name) {
+        Some((name, of)) => format!("NULL::{of} AS {}", ident(name)),
+        None => ident(name),
+    };
     let of = qualified(&table.schema, &table.name);
     let shadow = quoted(&Named::new(&table.schema, &table.name));
-    let columns = idents(table.columns.iter().map(String::as_str));
+    let columns: Vec<String> = table.columns.iter().map(column).collect();
+    let columns = columns.join(", ");
     let sql = format!(
         "DROP TABLE IF EXISTS {shadow}; CREATE UNLOGGED TABLE {shadow} AS SELECT {columns} FROM {of} WITH NO DATA"
     );

@@ -3,13 +3,14 @@ use wire::Snapshot;
 
 use super::{
     super::{
+        alter::{widen, widen_types},
         connect::error_of,
         create::{Rows, bind_sequences, ensure_defined, ensure_sequences, ensure_types, run},
         position_row::PositionRow,
         quote::qualified,
     },
     Load, Place,
-    exchange::rehearse,
+    exchange::{definition_of, rehearse},
     record,
     shadow::{any_is_empty, make_shadow, shadow},
 };
@@ -45,7 +46,8 @@ pub(in super::super) async fn begin_reload(
     run(place.target, place.client, "begin a transaction", "BEGIN").await?;
     let (types, made) = make_missing(place, snapshot, Rows::Any).await?;
     for table in &snapshot.tables {
-        make_shadow(place, table).await?;
+        let definition = definition_of(snapshot, table);
+        make_shadow(place, table, definition).await?;
     }
     rehearse(place, snapshot, foreign_keys_act).await?;
     begun(place, snapshot, LoadPlan::of_reload(snapshot, types, made)).await
@@ -58,10 +60,16 @@ async fn make_missing(
     rows: Rows,
 ) -> Result<(Vec<Named>, Vec<Named>), TargetError> {
     let Place { target, client, .. } = place;
+    if rows == Rows::Any {
+        widen_types(place, &snapshot.definitions.types).await?;
+    }
     let types = ensure_types(target, client, &snapshot.definitions).await?;
     ensure_sequences(target, client, &snapshot.definitions.sequences).await?;
     let mut made = Vec::new();
     for table in &snapshot.definitions.tables {
+        if rows == Rows::Any {
+            widen(place, snapshot.lsn, table).await?;
+        }
         if ensure_defined(target, client, table, &snapshot.definitions, rows).await? {
             made.push(Named::new(&table.schema, &table.name));
         }

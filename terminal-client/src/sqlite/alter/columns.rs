@@ -4,7 +4,10 @@ use wire::{ColumnDefinition, Definitions, TableDefinition};
 
 use super::{
     super::{
-        schema::{ColumnSql, NO_COLUMNS, Shape, quote, row_id_key, with_generated},
+        schema::{
+            ColumnSql, NO_COLUMNS, Shape, ShapeColumn, quote, row_id_key, sent_columns,
+            with_generated,
+        },
         values::{Conversion, Kind, conversion, literal},
     },
     act::{Act, Rebuild, Rebuilt},
@@ -28,6 +31,15 @@ pub(super) enum Unable {
     Value { column: String, why: String },
 }
 
+/// What is to be done about the rows that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// They stay, and their values become what a load would make of them.
+    Stay,
+    /// There are none.
+    None,
+}
+
 /// What is to be done to a table whose columns have their new names. `extra` are columns that the source
 /// has not, as a rebuild makes them.
 pub(super) fn columns(
@@ -35,33 +47,29 @@ pub(super) fn columns(
     (is, after): (&TableDefinition, &Definitions),
     shape: &Shape,
     extra: &[(String, String)],
+    rows: Rows,
 ) -> Result<Vec<Act>, Unable> {
-    let sent = is.columns.iter().filter(|column| column.generated.is_none());
-    let sent: Vec<ColumnSql> =
-        sent.map(|column| ColumnSql::sent(&column.name, Kind::of_definition(column))).collect();
     for (at, column) in is.columns.iter().enumerate() {
         let mut before = is.columns.iter().take(at);
         if before.any(|other| other.name.eq_ignore_ascii_case(&column.name)) {
             return Err(Unable::Alike(column.name.clone()));
         }
     }
-    let all = with_generated(is, &sent);
+    let all = with_generated(is, &sent_columns(is));
     let (mut acts, mut made, mut anew) = (Vec::new(), Vec::new(), false);
     for column in &all {
         let Some(now) = is.columns.iter().find(|now| now.name == column.name) else { continue };
         let old = was.columns.iter().find(|was| was.number == now.number);
         let text =
             old.map_or(Text::Same, |old| text_of((before, &old.type_sql), (after, &now.type_sql)));
-        let part = part(column, now, old, shape, &text)?;
+        let part = part(column, now, old, shape, &text, rows)?;
         anew |= part.anew;
         acts.extend(part.acts);
         made.push((column, part.value));
     }
     let row_id = row_id_key(is, &all);
-    let ceases = shape.columns.iter().any(|column| {
-        let stays = row_id.is_some_and(|key| key.eq_ignore_ascii_case(&column.name));
-        let own = column.name != DROPPED_KEY && is_own(was, is, &column.name);
-        shape.is_row_id(&column.name) && !stays && !own
+    let ceases = row_number(was, is).is_some_and(|key| {
+        shape.is_row_id(&key) && row_id.is_none_or(|row_id| !row_id.eq_ignore_ascii_case(&key))
     });
     if !anew && !ceases {
         return Ok(acts);
@@ -90,6 +98,15 @@ pub(super) fn columns(
     Ok(vec![Act::Rebuild(Rebuild(all))])
 }
 
+/// What the column is called now that the table was made with as its rows' own number.
+fn row_number(was: &TableDefinition, is: &TableDefinition) -> Option<String> {
+    let all = with_generated(was, &sent_columns(was));
+    let key = row_id_key(was, &all)?;
+    let number = was.columns.iter().find(|column| column.name == key)?.number;
+    let now = is.columns.iter().find(|column| column.number == number);
+    Some(now.map_or(DROPPED_KEY, |now| &now.name).to_owned())
+}
+
 /// Whether a column is the file's own, and not the source's.
 pub(super) fn is_own(was: &TableDefinition, is: &TableDefinition, name: &str) -> bool {
     let of = |table: &TableDefinition| {
@@ -113,10 +130,14 @@ fn part(
     before: Option<&ColumnDefinition>,
     shape: &Shape,
     text: &Text,
+    rows: Rows,
 ) -> Result<Part, Unable> {
     let quoted = quote(&column.name);
     let here = shape.column(&column.name);
     let Some(before) = before else { return new(column, now, shape) };
+    if rows == Rows::None {
+        return empty(column, here, before.generated == now.generated);
+    }
     let Some(here) = here else {
         // It was left out, because SQLite could not compute it.
         if before.generated.is_some() && now.generated.is_none() {
@@ -146,6 +167,20 @@ fn part(
             Ok(Part { acts: vec![set], value: to, anew })
         }
     }
+}
+
+/// A column of a table that has no rows.
+fn empty(column: &ColumnSql, here: Option<&ShapeColumn>, same: bool) -> Result<Part, Unable> {
+    let computed = column.generated.is_some();
+    let (acts, anew) = match here {
+        None if computed => (Vec::new(), true),
+        None => (vec![Act::AddColumn(column.clone())], false),
+        Some(here) => {
+            let fits = column.kind.fits(here.affinity);
+            (Vec::new(), here.generated != computed || computed && !same || !fits)
+        }
+    };
+    Ok(Part { acts, value: "NULL".into(), anew })
 }
 
 fn values(before: &ColumnDefinition, now: &ColumnDefinition) -> Unable {

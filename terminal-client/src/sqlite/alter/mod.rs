@@ -9,9 +9,9 @@ mod extra;
 mod names;
 mod perform;
 mod rebuild;
-#[cfg(test)]
-mod tests;
+mod reshape;
 mod texts;
 mod views;
 
 pub(super) use perform::alter;
+pub(super) use reshape::reshape;

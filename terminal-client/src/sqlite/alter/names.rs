@@ -75,8 +75,11 @@ pub(super) fn coming(was: &TableDefinition, is: &TableDefinition) -> Vec<IndexSq
     let had: Vec<_> =
         indexes_of(was).into_iter().map(|index| Some((index.unique, index.columns))).collect();
     let mut coming = indexes_of(is);
-    // The key's is made where it is missing: changes find their rows by it.
-    coming.retain(|index| index.primary || !had.contains(&in_old_names(index, was, is)));
+    // One that goes may have served for another.
+    if ended(was, is).is_empty() {
+        // The key's is made where it is missing: changes find their rows by it.
+        coming.retain(|index| index.primary || !had.contains(&in_old_names(index, was, is)));
+    }
     coming
 }
 

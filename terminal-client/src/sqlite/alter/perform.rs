@@ -3,17 +3,16 @@ use wire::{Definitions, Lsn, SchemaChange, SourceName, TableDefinition};
 use super::{
     super::{
         database::Database,
+        existing::check_existing,
         failure::failed,
-        load::check_existing,
         schema::{
-            ColumnSql, Shape, create_index, forget_record, is_ours, make_indexes, quote,
-            row_id_key, table_name, table_sql, with_generated, write_record,
+            Shape, create_index, forget_record, is_ours, make_indexes, quote, row_id_key,
+            sent_columns, table_name, table_sql, tell_left_out, with_generated, write_record,
         },
         seen,
-        values::Kind,
     },
     act::Act,
-    columns::{Unable, columns},
+    columns::{Rows, Unable, columns},
     extra::extra,
     names::{coming, renamed},
     rebuild::rebuild,
@@ -59,12 +58,12 @@ pub(in super::super) fn alter(
 }
 
 /// One change of one table.
-struct Altering<'a> {
-    database: &'a Database,
-    source: &'a SourceName,
-    lsn: Lsn,
+pub(super) struct Altering<'a> {
+    pub(super) database: &'a Database,
+    pub(super) source: &'a SourceName,
+    pub(super) lsn: Lsn,
     /// As the master has it.
-    table: &'a TableDefinition,
+    pub(super) table: &'a TableDefinition,
 }
 
 impl Altering<'_> {
@@ -86,15 +85,14 @@ impl Altering<'_> {
         }
         let name = table_name(&is.schema, &is.name);
         self.check_name(is, &name)?;
-        let sent = is.columns.iter().filter(|column| column.generated.is_none());
-        let sent: Vec<ColumnSql> =
-            sent.map(|column| ColumnSql::sent(&column.name, Kind::of_definition(column))).collect();
+        let sent = sent_columns(is);
         let shape = self.shape(&name)?;
         if let Some(shape) = &shape {
             let named = Named::new(&is.schema, &is.name);
             check_existing(self.database, self.source.as_str(), &named, &sent, shape, true)?;
         } else {
             let all = with_generated(is, &sent);
+            tell_left_out(is, &all);
             self.run(&table_sql(&name, &all, row_id_key(is, &all)))?;
         }
         let connection = &self.database.connection;
@@ -107,20 +105,32 @@ impl Altering<'_> {
         (was, before): (&TableDefinition, &Definitions),
         (is, after): (&TableDefinition, &Definitions),
     ) -> Result<(), TargetError> {
-        let connection = &self.database.connection;
         let old_name = table_name(&was.schema, &was.name);
         let name = table_name(&is.schema, &is.name);
         if old_name != name {
             self.rename(is, &old_name, &name)?;
         }
-        let Some(shape) = self.shape(&name)? else {
+        if self.shape(&name)?.is_none() {
             if is.partition_by.is_none() {
                 tracing::warn!(
                     "{was} was altered on the master, and is not here: nothing to alter"
                 );
             }
             return Ok(());
-        };
+        }
+        self.shape_up((was, before), (is, after), Rows::Stay)
+    }
+
+    /// Brings a table that has its name to what it is on the master.
+    pub(super) fn shape_up(
+        &self,
+        (was, before): (&TableDefinition, &Definitions),
+        (is, after): (&TableDefinition, &Definitions),
+        rows: Rows,
+    ) -> Result<(), TargetError> {
+        let connection = &self.database.connection;
+        let name = table_name(&is.schema, &is.name);
+        let shape = self.there(&name)?;
         if shape.kind != "table" {
             let why = format!("there is a {} of the name {}", shape.kind, quote(&name));
             return Err(self.stopped(why, "rename or drop it, then pull again".into()));
@@ -132,7 +142,7 @@ impl Altering<'_> {
         self.acts(&name, &acts)?;
         let shape = self.there(&name)?;
         let own = self.did("look up the columns", extra(connection, was, is, &name))?;
-        let acts = columns((was, before), (is, after), &shape, &own.columns);
+        let acts = columns((was, before), (is, after), &shape, &own.columns, rows);
         let acts = acts.map_err(|why| self.unable(&why))?;
         let rebuilds = acts.iter().any(|act| matches!(act, Act::Rebuild(_)));
         let kept = [("STRICT", shape.strict), ("WITHOUT ROWID", shape.without_row_id)];
@@ -228,7 +238,11 @@ impl Altering<'_> {
         self.shape(name)?.ok_or_else(gone)
     }
 
-    fn did<T>(&self, doing: &str, result: rusqlite::Result<T>) -> Result<T, TargetError> {
+    pub(super) fn did<T>(
+        &self,
+        doing: &str,
+        result: rusqlite::Result<T>,
+    ) -> Result<T, TargetError> {
         self.database.did(&format!("{doing} {}", self.table), result)
     }
 

@@ -1,7 +1,8 @@
-use wire::{Snapshot, SnapshotTable, SourceName};
+use wire::{Lsn, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     super::{
+        alter::reshape,
         database::Database,
         schema::quote,
         seen::{Missing, not_in},
@@ -13,15 +14,18 @@ use super::{
 use crate::target::{Named, TargetError, not_exchanged};
 
 /// Puts a shadow's rows in the place of its table's, in the open transaction, and removes the shadow.
+/// The table is brought to the snapshot's shape while it is empty.
 pub(super) fn exchange(
     database: &Database,
-    table: &LoadTable,
-    of: &SnapshotTable,
+    source: &SourceName,
+    lsn: Lsn,
+    (table, of): (&LoadTable, &SnapshotTable),
 ) -> Result<(), TargetError> {
     let (name, shadow) = (quote(&table.name), quote(&table.into));
     let doing = format!("put the loaded rows into the table {name}");
     let connection = &database.connection;
     database.did(&doing, connection.execute(&format!("DELETE FROM {name}"), []))?;
+    reshape(database, source, lsn, &table.definition)?;
     if table.columns.is_empty() {
         for _ in 0..of.rows {
             let insert = connection.prepare_cached(&format!("INSERT INTO {name} DEFAULT VALUES"));

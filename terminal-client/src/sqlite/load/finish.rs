@@ -45,7 +45,7 @@ pub(in super::super) fn finish(
             });
         }
         if plan.reload.is_some() {
-            exchange(database, &table, of)?;
+            exchange(database, source, snapshot.lsn, (&table, of))?;
         }
         finish_table(database, source, &table)?;
     }

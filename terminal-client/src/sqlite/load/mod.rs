@@ -4,7 +4,6 @@
 mod count;
 mod discard;
 mod exchange;
-mod existing;
 mod finish;
 mod record;
 mod rows;
@@ -12,7 +11,6 @@ mod shadow;
 mod tables;
 
 pub(super) use discard::discard;
-pub(super) use existing::check_existing;
 pub(super) use finish::{Ending, finish};
 pub(super) use record::{CREATE_LOAD, advance, forsake, unfinished, write};
 pub(super) use rows::TableRows;

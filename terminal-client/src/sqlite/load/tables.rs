@@ -5,13 +5,13 @@ use wire::{Snapshot, SnapshotTable, SourceName, TableDefinition};
 use super::{
     super::{
         database::Database,
+        existing::check_existing,
         schema::{
             ColumnSql, Shape, is_ours, make_indexes, quote, row_id_key, shadow_table_name,
-            table_name, table_sql, with_generated, write_record,
+            table_name, table_sql, tell_left_out, with_generated, write_record,
         },
         values::Kind,
     },
-    existing::check_existing,
     shadow::make_shadow,
 };
 use crate::target::{Named, TargetError};
@@ -86,6 +86,7 @@ pub(in super::super) fn prepare_tables(
             }
             None => {
                 let all = with_generated(definition, columns);
+                tell_left_out(definition, &all);
                 let sql = table_sql(name, &all, row_id_key(definition, &all));
                 let done = database.connection.execute_batch(&sql);
                 database.did(&format!("create the table {}", quote(name)), done)?;

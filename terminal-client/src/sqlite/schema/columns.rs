@@ -3,7 +3,7 @@ use wire::TableDefinition;
 use super::{super::values::Kind, create::ColumnSql, generated::same_in_sqlite};
 
 /// The columns to make, in the definition's order: those that are sent, and generated ones that SQLite
-/// computes as PostgreSQL does. Others are left out, for nobody sends their values.
+/// computes as PostgreSQL does. Others are left out, for nobody sends their values: [`tell_left_out`].
 pub(in super::super) fn with_generated(
     definition: &TableDefinition,
     sent: &[ColumnSql],
@@ -17,11 +17,23 @@ pub(in super::super) fn with_generated(
         let kind = Kind::of_definition(column);
         let same = |expression: &String| same_in_sqlite(expression, is_integer);
         let generated = column.generated.as_ref().filter(|_| kind == Kind::Integer).and_then(same);
-        if generated.is_none() {
-            let (table, column) = (&definition.name, &column.name);
-            tracing::warn!(table, column, "made without this column, whose values are not sent");
-        }
         Some(ColumnSql { name: column.name.clone(), kind, generated: Some(generated?) })
     });
     made.collect()
+}
+
+/// Says which columns a table is made without.
+pub(in super::super) fn tell_left_out(definition: &TableDefinition, made: &[ColumnSql]) {
+    for column in &definition.columns {
+        if !made.iter().any(|made| made.name == column.name) {
+            let (table, column) = (&definition.name, &column.name);
+            tracing::warn!(table, column, "made without this column, whose values are not sent");
+        }
+    }
+}
+
+/// The columns whose values the source sends.
+pub(in super::super) fn sent_columns(definition: &TableDefinition) -> Vec<ColumnSql> {
+    let sent = definition.columns.iter().filter(|column| column.generated.is_none());
+    sent.map(|column| ColumnSql::sent(&column.name, Kind::of_definition(column))).collect()
 }

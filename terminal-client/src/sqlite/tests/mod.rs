@@ -1,5 +1,6 @@
 //! Against files in temporary folders.
 
+mod altering;
 mod apply;
 mod child;
 mod crash;

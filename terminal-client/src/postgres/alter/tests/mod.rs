@@ -1,1 +1,4 @@
-
+mod model;
+mod plans;
+mod statements;
+mod types;

@@ -1,13 +1,13 @@
 use rusqlite::OptionalExtension;
 
-use super::super::{
+use super::{
     database::Database,
     schema::{ColumnSql, Shape, quote, read_record},
 };
 use crate::target::{Named, TargetError};
 
 /// Checks that a table which was there before can take the source's rows, and is empty where it must be.
-pub(in super::super) fn check_existing(
+pub(super) fn check_existing(
     database: &Database,
     source: &str,
     table: &Named,
@@ -37,6 +37,10 @@ pub(in super::super) fn check_existing(
     for column in columns {
         let quoted = quote(&column.name);
         let declared = column.kind.declared();
+        // Where all rows are exchanged, the table is brought to it.
+        if !must_be_empty {
+            continue;
+        }
         let Some(found) = shape.column(&column.name).filter(|found| !found.generated) else {
             return error(
                 format!("it has no column {quoted} to write to, which the source's has"),
