@@ -70,13 +70,14 @@ fn ended(was: &TableDefinition, is: &TableDefinition) -> Vec<IndexSql> {
     ended
 }
 
-/// Indexes that the source had not, or that are over other columns now.
-pub(super) fn coming(was: &TableDefinition, is: &TableDefinition) -> Vec<IndexSql> {
+/// Indexes that the source had not, or that are over other columns now; all of them where the table was
+/// `rebuilt`, for the row's own number may have been one.
+pub(super) fn coming(was: &TableDefinition, is: &TableDefinition, rebuilt: bool) -> Vec<IndexSql> {
     let had: Vec<_> =
         indexes_of(was).into_iter().map(|index| Some((index.unique, index.columns))).collect();
     let mut coming = indexes_of(is);
     // One that goes may have served for another.
-    if ended(was, is).is_empty() {
+    if ended(was, is).is_empty() && !rebuilt {
         // The key's is made where it is missing: changes find their rows by it.
         coming.retain(|index| index.primary || !had.contains(&in_old_names(index, was, is)));
     }

@@ -155,7 +155,7 @@ impl Altering<'_> {
             return Err(self.stopped(why, advice.into()));
         }
         self.acts(&name, &acts)?;
-        for index in coming(was, is) {
+        for index in coming(was, is, rebuilds) {
             let shape = self.there(&name)?;
             self.did("index the table", create_index(connection, &shape, &index))?;
         }
