@@ -134,6 +134,8 @@ pub struct Settings {
     pub start_within: Duration,
     /// How long making the slot may wait for transactions that are open. Default 10 min.
     pub slot_within: Duration,
+    /// Connections that read the tables for a copy, at most. Default 4.
+    pub copy_connections: usize,
     /// How old the newest snapshot may grow before another is taken. Default: as old as it gets.
     pub snapshot_every: Option<Duration>,
 }

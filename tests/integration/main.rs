@@ -15,6 +15,7 @@ mod apply;
 mod architecture;
 mod big;
 mod channels;
+mod copying;
 mod crash;
 
 mod ddl;

@@ -59,9 +59,9 @@ pub use name::{ChannelName, NameError, SourceName, TerminalName};
 pub use object::{ObjectError, ObjectHeader, ObjectKind, ObjectReader, ObjectWriter};
 pub use problem::{Problem, ProblemKind};
 pub use protocol::{
-    AppendAnswer, CaptureLag, CaptureReport, CaptureState, Facts, Lag, MANIFEST_TYPE, Manifest,
-    ManifestChannel, ManifestObject, ManifestRange, MasterLag, PROBLEM_TYPE, RelayLag, Report,
-    SLICES_TYPE, SessionAnswer, SessionRequest, SourceList, TerminalLag, TerminalReport,
+    AppendAnswer, CaptureLag, CaptureReport, CaptureState, CopyProgress, Facts, Lag, MANIFEST_TYPE,
+    Manifest, ManifestChannel, ManifestObject, ManifestRange, MasterLag, PROBLEM_TYPE, RelayLag,
+    Report, SLICES_TYPE, SessionAnswer, SessionRequest, SourceList, TerminalLag, TerminalReport,
     TerminalState, UploadAnswer, headers,
 };
 pub use record::{HugeTransaction, Record, RecordWriter, Records};

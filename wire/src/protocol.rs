@@ -214,8 +214,29 @@ pub struct CaptureReport {
     /// Seconds until then at the present rate; none where it does not come nearer.
     #[serde(default)]
     pub slot_time_left_seconds: Option<u64>,
+    /// How far a copy is that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyProgress>,
     /// What is wrong, and what to do.
     pub error: Option<String>,
+}
+
+/// How far a copy of all tables is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyProgress {
+    /// `first copy` or `snapshot`.
+    pub what: String,
+    /// Of `bytes_total`, those whose rows were read.
+    pub bytes_done: u64,
+    /// What the tables take on the master's disk, bytes.
+    pub bytes_total: u64,
+    /// Rows that were read.
+    pub rows: u64,
+    /// `bytes_done` of `bytes_total`; 99 until all is at the relay.
+    pub percent: u8,
+    /// At the rate so far; none where it cannot be told yet.
+    #[serde(default)]
+    pub seconds_left: Option<u64>,
 }
 
 /// What a terminal is doing.
@@ -331,6 +352,9 @@ pub struct CaptureLag {
     pub retained_bytes: u64,
     /// When it was last heard of (RFC 3339, UTC).
     pub last_contact: Option<String>,
+    /// How far a copy is; only while one is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyProgress>,
     /// What is wrong.
     pub error: Option<String>,
 }

@@ -145,6 +145,10 @@ pub(super) struct RunArgs {
     /// How long making a slot may wait for transactions that are open. Default: 10m.
     #[arg(long, value_name = "TIME", env = "TAILWATER_SLOT_WITHIN")]
     pub(super) slot_within: Option<String>,
+    /// Connections that read the tables for the first copy and for snapshots: 1 to 16, fewer where the server
+    /// has no room. Default: 4.
+    #[arg(long, value_name = "NUMBER", env = "TAILWATER_COPY_CONNECTIONS")]
+    pub(super) copy_connections: Option<String>,
     /// Take a snapshot, from which new terminals start, whenever the newest one is so old. Default: never.
     #[arg(long, value_name = "TIME", env = "TAILWATER_SNAPSHOT_EVERY")]
     pub(super) snapshot_every: Option<String>,

@@ -25,6 +25,7 @@ pub(super) struct Config {
     pub(super) heartbeat_every: Option<String>,
     pub(super) start_within: Option<String>,
     pub(super) slot_within: Option<String>,
+    pub(super) copy_connections: Option<Number>,
     pub(super) snapshot_every: Option<String>,
     #[serde(default)]
     pub(super) channels: BTreeMap<ChannelName, Channel>,
@@ -43,6 +44,23 @@ pub(super) struct Channel {
 pub(super) enum OneOrMore {
     One(String),
     More(Vec<String>),
+}
+
+/// `4` or `"4"`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Number {
+    Number(i64),
+    Text(String),
+}
+
+impl Number {
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text,
+        }
+    }
 }
 
 impl OneOrMore {
@@ -84,12 +102,14 @@ mod tests {
             tables = "public.*, sales.*"
             keyless = "full"
             heartbeat-every = "10s"
+            copy-connections = 2
             [channels.sales]
             tables = ["sales.*"]
             "#,
         )
         .unwrap();
         assert_eq!(config.tables.unwrap().list(), ["public.*", "sales.*"]);
+        assert_eq!(config.copy_connections.unwrap().text(), "2");
         assert_eq!(config.relay.unwrap().list().len(), 2);
         assert_eq!(config.channels[&ChannelName::new("sales").unwrap()].tables, ["sales.*"]);
         for wrong in [

@@ -6,7 +6,7 @@ use wire::{ChannelName, ChannelRule, SourceName};
 
 use super::{
     args::{MasterArgs, RunArgs, TableArgs},
-    config::{Config, OneOrMore},
+    config::{Config, Number, OneOrMore},
     duration,
     failure::Failure,
 };
@@ -19,6 +19,9 @@ use crate::{
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
 const START_WITHIN: Duration = Duration::from_secs(30);
 const SLOT_WITHIN: Duration = Duration::from_secs(600);
+const COPY_CONNECTIONS: usize = 4;
+/// More would only cost the master: the relay takes three objects at a time.
+const MOST_COPY_CONNECTIONS: usize = 16;
 const SHORTEST_BETWEEN_SNAPSHOTS: Duration = Duration::from_secs(1);
 
 /// The longest name PostgreSQL keeps.
@@ -110,6 +113,10 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
         )?,
         start_within: time(args.start_within, config.start_within.take(), START_WITHIN)?,
         slot_within: time(args.slot_within, config.slot_within.take(), SLOT_WITHIN)?,
+        copy_connections: copy_connections(given(
+            args.copy_connections,
+            config.copy_connections.take().map(Number::text),
+        ))?,
         snapshot_every: snapshot_every(given(args.snapshot_every, config.snapshot_every.take()))?,
         channels: rules(config)?,
     })
@@ -132,6 +139,14 @@ pub(super) fn relays(
         return Err(Failure::usage("no relay is named: give --relay http://HOST:PORT"));
     }
     Ok(relays)
+}
+
+fn copy_connections(text: Option<String>) -> Result<usize, Failure> {
+    let Some(text) = text else { return Ok(COPY_CONNECTIONS) };
+    let number = text.parse().ok().filter(|number| (1..=MOST_COPY_CONNECTIONS).contains(number));
+    number.ok_or_else(|| {
+        Failure::usage(format!("--copy-connections is '{text}': give a number from 1 to 16"))
+    })
 }
 
 fn snapshot_every(text: Option<String>) -> Result<Option<Duration>, Failure> {

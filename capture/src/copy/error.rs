@@ -9,6 +9,12 @@ pub enum CopyError {
     /// A table could not be read to its end.
     #[error("the rows of {table} could not be copied: {source}. {}", advice(source))]
     Table { table: String, source: Box<SqlError> },
+    /// It was not there when the tables were locked, so it may have been changed since.
+    #[error("the table {table} joined the published tables while they were locked for the copy")]
+    Joined { table: String },
+    /// A connection's task ended without a word.
+    #[error("the copy was ended")]
+    Ended,
     /// The relay.
     #[error(transparent)]
     Relay(#[from] RelayError),

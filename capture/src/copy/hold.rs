@@ -1,14 +1,16 @@
 use std::time::Duration;
 
+use super::{
+    locks::{LOCKED_WITHIN, lock_statements},
+    readers::Readers,
+};
 use crate::{
-    begin::{PublishedTable, quoted},
+    begin::PublishedTable,
     source::{Source, SqlError, SqlSession, answer, answer_within},
 };
 
 /// Taken on the master by whoever makes a source's first copy; the second number is the slot's.
 const LOCK_CLASS: i32 = 0x7477_6372;
-/// How long the locks of some tables may take in all.
-const LOCKED_WITHIN: Duration = Duration::from_secs(600);
 const RETRY_EVERY: Duration = Duration::from_secs(2);
 
 /// A connection that keeps others from making the same source's first copy, and the tables from being
@@ -67,11 +69,30 @@ impl Hold {
 
     async fn lock(&self, tables: &[PublishedTable], or: &str) -> Result<(), SqlError> {
         answer(self.sql.batch_execute("BEGIN; SET LOCAL lock_timeout = '60s'")).await?;
-        for some in tables.chunks(200) {
-            let names: Vec<String> = some.iter().map(|t| quoted(&t.schema, &t.name)).collect();
-            let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE{or}", names.join(", "));
+        for lock in lock_statements(tables, or) {
             answer_within(LOCKED_WITHIN, self.sql.batch_execute(&lock)).await?;
         }
         Ok(())
+    }
+
+    /// Lets go of the tables, not of the right to copy.
+    pub async fn release(&self) -> Result<(), SqlError> {
+        answer(self.sql.batch_execute("ROLLBACK")).await
+    }
+
+    /// Connections that read the tables locked here: at most `most`, at least one. They do not wait for a
+    /// lock: somebody who came between would wait for this hold, and they for him.
+    pub async fn readers(
+        &self,
+        source: &Source,
+        tables: &[PublishedTable],
+        most: usize,
+    ) -> Result<Readers, SqlError> {
+        // Each reader needs room for a lock of each table, of which the whole server has so much.
+        let room = "SELECT pg_catalog.current_setting('max_locks_per_transaction')::int8
+                         * pg_catalog.current_setting('max_connections')::int8 / 2";
+        let room: i64 = answer(self.sql.query_one(room, &[])).await?.get(0);
+        let room = usize::try_from(room).unwrap_or(0) / tables.len().max(1);
+        Readers::open(source, tables, most.min(room)).await
     }
 }

@@ -1,26 +1,28 @@
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
-use tokio_postgres::{IsolationLevel, Transaction};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 use wire::{
-    ChannelHashes, ChannelMap, ChannelRule, Lineage, Lsn, Snapshot, SnapshotTable, SourceName,
+    ChannelHashes, ChannelMap, ChannelRule, CopyProgress, Lineage, Lsn, Snapshot, SnapshotObject,
+    SnapshotTable, SourceName,
 };
 
 use super::{
-    definitions, error::CopyError, packer::TableLabel, progress::Progress, rows::copy_table,
+    error::CopyError,
+    packer::{Packed, TableLabel},
+    pieces::cut,
+    progress::{Display, Progress},
+    readers::{Catalogue, Readers, Reading, joined},
+    rows::{Rows, TableWork, Work},
 };
 use crate::{
     append::{Patience, Pipeline, PipelineLimits, Relay, RelayError, Remedy},
-    begin::{PublishedTable, published},
+    begin::PublishedTable,
     channels::{NamedTable, first_map},
     explain,
-    source::{Source, SqlSession, answer, answer_within},
 };
 
 /// What to copy, and as what.
-#[derive(Debug, Clone)]
 pub struct CopyPlan<'a> {
-    pub source: &'a Source,
     pub name: &'a SourceName,
     pub publication: &'a str,
     /// What progress calls it.
@@ -31,6 +33,8 @@ pub struct CopyPlan<'a> {
     pub lsn: Lsn,
     /// The snapshot that the slot's making exported.
     pub snapshot: &'a str,
+    /// Is told now and then how far it is.
+    pub told: &'a (dyn Fn(CopyProgress) + Sync),
 }
 
 /// Which table is in which channel, and how these stand.
@@ -42,48 +46,32 @@ pub enum CopyChannels {
     InForce { hashes: ChannelHashes, map: ChannelMap },
 }
 
-/// How long reading the tables' definitions may take: there may be many.
-const DEFINED_WITHIN: Duration = Duration::from_secs(600);
+/// How often the progress is noted, and perhaps shown.
+const NOTE_EVERY: Duration = Duration::from_millis(200);
 
 /// Copies all published tables as of the exported snapshot to the relay. `channels` is waited for once the
-/// transaction has the snapshot: from then on nobody need export it.
+/// readers have the snapshot: from then on nobody need export it.
 pub async fn gather<E: From<CopyError>>(
     plan: &CopyPlan<'_>,
+    readers: Readers,
     relay: Arc<Relay>,
     channels: impl Future<Output = Result<CopyChannels, E>>,
 ) -> Result<Snapshot, E> {
-    let mut sql = plan.source.connect_sql().await.map_err(CopyError::from)?;
-    let transaction = import(&mut sql, plan.snapshot).await?;
+    let count = readers.count();
+    let (reading, catalogue) = readers.import(plan.snapshot, plan.publication).await?;
     let channels = channels.await?;
-    let snapshot = copy_tables(plan, &transaction, channels, relay).await?;
-    answer(transaction.rollback()).await.map_err(CopyError::from)?;
-    Ok(snapshot)
-}
-
-async fn import<'a>(sql: &'a mut SqlSession, snapshot: &str) -> Result<Transaction<'a>, CopyError> {
-    let builder = sql.client_mut().build_transaction();
-    let builder = builder.isolation_level(IsolationLevel::RepeatableRead).read_only(true);
-    let transaction = answer(builder.start()).await?;
-    let snapshot = postgres_protocol::escape::escape_literal(snapshot);
-    // Row security that hides rows must fail, not copy less. Texts in no known encoding pass as they are.
-    let begin = format!(
-        "SET TRANSACTION SNAPSHOT {snapshot}; SET LOCAL row_security = off;
-         SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', true)
-         WHERE pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"
-    );
-    answer(transaction.batch_execute(&begin)).await?;
-    Ok(transaction)
+    Ok(copy_tables(plan, reading, count, catalogue, channels, relay).await?)
 }
 
 async fn copy_tables(
     plan: &CopyPlan<'_>,
-    transaction: &Transaction<'_>,
+    mut reading: Reading,
+    readers: usize,
+    catalogue: Catalogue,
     channels: CopyChannels,
     relay: Arc<Relay>,
 ) -> Result<Snapshot, CopyError> {
-    let tables = published(transaction, plan.publication).await?;
-    let definitions =
-        answer_within(DEFINED_WITHIN, definitions::read(transaction, &tables)).await?;
+    let Catalogue { tables, definitions, sizes } = catalogue;
     let named = definitions.tables.iter().map(|table| NamedTable {
         oid: table.oid,
         schema: &table.schema,
@@ -93,46 +81,98 @@ async fn copy_tables(
         CopyChannels::Rules(rules) => (ChannelHashes::default(), first_map(rules, named)),
         CopyChannels::InForce { hashes, map } => (hashes, map),
     };
-    let copied = copy_rows(plan, transaction, &tables, &channel_map, relay).await?;
+    let bytes = sizes.iter().map(|size| size.bytes).sum();
+    let progress = Progress::new(plan.what, tables.len(), bytes);
+    let pieces = cut(&sizes, readers);
+    tracing::info!(
+        "{}: {} MiB of {} tables in {} pieces, with {readers} connections",
+        plan.what,
+        bytes >> 20,
+        tables.len(),
+        pieces.len()
+    );
+    let with_label = |table: PublishedTable| {
+        let channel = channel_map.channel(table.oid, &table.schema, &table.name);
+        let (source, lineage, lsn, oid) = (plan.name.clone(), plan.lineage, plan.lsn, table.oid);
+        TableWork::new(table, TableLabel { source, lineage, channel, lsn, oid })
+    };
+    let tables = tables.into_iter().map(with_label).collect();
+    let work = Arc::new(Work::new(tables, pieces, readers, progress));
+    let mut pipeline = Pipeline::new(relay, plan.session, plan.lsn, PipelineLimits::default());
+    let rows = reading.begin(&work);
+    let mut display = Display::new();
+    let objects = {
+        let mut brought = pin!(bring(rows, &mut reading.tasks, &mut pipeline));
+        loop {
+            tokio::select! {
+                brought = &mut brought => break brought?,
+                () = sleep(NOTE_EVERY) => {
+                    (plan.told)(work.progress.now());
+                    display.show(&work.progress);
+                }
+            }
+        }
+    };
+    display.end(&work.progress);
     Ok(Snapshot {
         lineage: plan.lineage,
         lsn: plan.lsn,
         hashes,
         channel_map,
         definitions,
-        tables: copied,
+        tables: listed(work.tables(), objects),
         created_at: jiff::Timestamp::now().to_string(),
     })
 }
 
-async fn copy_rows(
-    plan: &CopyPlan<'_>,
-    transaction: &Transaction<'_>,
-    tables: &[PublishedTable],
-    map: &ChannelMap,
-    relay: Arc<Relay>,
-) -> Result<Vec<SnapshotTable>, CopyError> {
-    let mut pipeline = Pipeline::new(relay, plan.session, plan.lsn, PipelineLimits::default());
-    let rows_guess = tables.iter().map(|table| table.rows_guess).sum();
-    let mut progress = Progress::new(plan.what, tables.len(), rows_guess);
-    let mut copied = Vec::with_capacity(tables.len());
-    for table in tables {
-        progress.table(&format!("{}.{}", table.schema, table.name));
-        progress.show();
-        let label = TableLabel {
-            source: plan.name.clone(),
-            lineage: plan.lineage,
-            channel: map.channel(table.oid, &table.schema, &table.name),
-            lsn: plan.lsn,
-            oid: table.oid,
-        };
-        copied.push(copy_table(transaction, table, label, &mut pipeline, &mut progress).await?);
+/// A table's place, and the object's place in it.
+type Place = (usize, u32);
+
+/// Brings the objects to the relay as they come, until all are there.
+async fn bring(
+    mut rows: mpsc::Receiver<Rows>,
+    tasks: &mut JoinSet<Result<(), CopyError>>,
+    pipeline: &mut Pipeline,
+) -> Result<BTreeMap<Place, SnapshotObject>, CopyError> {
+    let mut objects = BTreeMap::new();
+    loop {
+        tokio::select! {
+            come = rows.recv(), if pipeline.has_room() => {
+                let Some(Rows { table, packed: Packed { part, object, bytes } }) = come else { break };
+                objects.insert((table, part), object);
+                pipeline.part(bytes);
+            }
+            taken = pipeline.next() => { taken?; }
+            Some(done) = tasks.join_next() => joined(done)?,
+        }
+    }
+    while let Some(done) = tasks.join_next().await {
+        joined(done)?;
     }
     while !pipeline.is_empty() {
         pipeline.next().await?;
     }
-    progress.end();
-    Ok(copied)
+    Ok(objects)
+}
+
+/// Tables and objects in their order, whichever came first.
+fn listed(tables: &[TableWork], objects: BTreeMap<Place, SnapshotObject>) -> Vec<SnapshotTable> {
+    let mut objects = objects.into_iter().peekable();
+    let list = |(place, TableWork { table, label, .. }): (usize, &TableWork)| {
+        let of_table = std::iter::from_fn(|| objects.next_if(|((of, _), _)| *of == place));
+        let objects: Vec<SnapshotObject> = of_table.map(|(_, object)| object).collect();
+        SnapshotTable {
+            oid: table.oid,
+            schema: table.schema.clone(),
+            name: table.name.clone(),
+            channel: label.channel.clone(),
+            columns: table.columns.clone(),
+            rows: objects.iter().map(|object| object.rows).sum(),
+            raw_len: objects.iter().map(|object| object.raw_len).sum(),
+            objects,
+        }
+    };
+    tables.iter().enumerate().map(list).collect()
 }
 
 /// Posts the snapshot's list, all objects being there; with the first the log begins.
@@ -146,5 +186,72 @@ pub async fn post(relay: &Relay, session: u64, snapshot: &Snapshot) -> Result<()
             }
             done => return done,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tokio::time::timeout;
+    use wire::Hash;
+
+    use super::*;
+    use crate::append::RelayAddress;
+
+    fn rows(part: u32) -> Rows {
+        let object =
+            SnapshotObject { name: Hash::of(b""), len: 1000, rows: 1, raw_len: 1000, url: None };
+        let bytes = Bytes::from(vec![0; 1000]);
+        Rows { table: 0, packed: Packed { part, object, bytes } }
+    }
+
+    fn pipeline() -> Pipeline {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let address = RelayAddress::parse("http://127.0.0.1:1").unwrap();
+        let relay = Relay::new(address, SourceName::new("s").unwrap(), None).unwrap();
+        let limits = PipelineLimits { held_bytes: 2_500, ..PipelineLimits::default() };
+        Pipeline::new(Arc::new(relay), 1, Lsn::new(1), limits)
+    }
+
+    /// Objects that the relay does not take hold the copy up.
+    #[tokio::test]
+    async fn rows_are_not_read_faster_than_they_are_taken() {
+        let mut pipeline = pipeline();
+        let (rows_to, from) = mpsc::channel(1);
+        let sent = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let count = sent.clone();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            for part in 0..10 {
+                let _ = rows_to.send(rows(part)).await;
+                count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+            Ok(())
+        });
+        let brought = bring(from, &mut tasks, &mut pipeline);
+        assert!(timeout(Duration::from_millis(300), brought).await.is_err(), "all are there");
+        let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(sent, 4, "three of 1000 bytes, 2,500 being the bound, and one waits");
+    }
+
+    /// The others are not waited for, nor is the relay.
+    #[tokio::test]
+    async fn the_first_reader_that_fails_ends_the_copy() {
+        let mut pipeline = pipeline();
+        let (rows_to, from) = mpsc::channel(1);
+        let mut tasks = JoinSet::new();
+        for reader in 0..3 {
+            let rows_to = rows_to.clone();
+            tasks.spawn(async move {
+                let _ = rows_to.send(rows(reader)).await;
+                if reader == 1 {
+                    return Err(CopyError::Torn { table: "t".into() });
+                }
+                std::future::pending().await
+            });
+        }
+        drop(rows_to);
+        let brought = timeout(Duration::from_secs(5), bring(from, &mut tasks, &mut pipeline));
+        assert!(matches!(brought.await.unwrap(), Err(CopyError::Torn { .. })));
     }
 }

@@ -4,7 +4,7 @@ use std::{
 };
 
 use tokio::sync::watch;
-use wire::{CaptureState, Lsn};
+use wire::{CaptureState, CopyProgress, Lsn};
 
 use super::health::{Look, Severity, Watch};
 use crate::{append::Relay, begin::SlotFacts};
@@ -18,6 +18,8 @@ pub(super) struct Status {
     pub(super) relay: Option<Arc<Relay>>,
     pub(super) master: Option<Lsn>,
     pub(super) slot: Option<SlotStatus>,
+    /// How far a copy is that is under way.
+    pub(super) copy: Option<CopyProgress>,
 }
 
 /// The slot, as the master last showed it.
@@ -32,6 +34,32 @@ pub(super) struct SlotStatus {
     pub(super) warning: Option<String>,
 }
 
+/// A copy under way.
+#[derive(Debug)]
+pub(super) struct Copying {
+    board: Board,
+}
+
+impl Copying {
+    /// How far it is. It is in the next report, and wakes nobody.
+    pub(super) fn told(&self, progress: CopyProgress) {
+        self.note(Some(progress));
+    }
+
+    fn note(&self, progress: Option<CopyProgress>) {
+        self.board.status.send_if_modified(|status| {
+            status.copy = progress;
+            false
+        });
+    }
+}
+
+impl Drop for Copying {
+    fn drop(&mut self) {
+        self.note(None);
+    }
+}
+
 /// Where each part of capture notes how it is.
 #[derive(Debug, Clone)]
 pub(super) struct Board {
@@ -42,8 +70,8 @@ pub(super) struct Board {
 impl Board {
     pub(super) fn new() -> Self {
         let state = CaptureState::Starting;
-        let (error, session, relay, master, slot) = (None, 0, None, None, None);
-        let status = Status { state, error, session, relay, master, slot };
+        let (error, session, relay, master, slot, copy) = (None, 0, None, None, None, None);
+        let status = Status { state, error, session, relay, master, slot, copy };
         Self { status: Arc::new(watch::Sender::new(status)), slot_watch: Arc::default() }
     }
 
@@ -70,6 +98,11 @@ impl Board {
             status.relay = Some(relay);
             status.session = session;
         });
+    }
+
+    /// A copy is under way until what is returned goes.
+    pub(super) fn copying(&self) -> Copying {
+        Copying { board: self.clone() }
     }
 
     /// The master's position and its slot. What threatens the slot is said once, and wakes who watches;

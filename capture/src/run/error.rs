@@ -132,6 +132,7 @@ impl RunError {
                 of_walsender(error)
             }
             Self::Sql(error) | Self::Begin(BeginError::Sql(error)) => of_sql(error),
+            Self::Copy(CopyError::Joined { .. } | CopyError::Ended) => Fate::Again,
             Self::Copy(CopyError::Sql(error)) | Self::Ddl(DdlError::Sql(error)) => of_sql(error),
             Self::Ddl(DdlError::Install { source }) => of_sql(source),
             Self::Copy(CopyError::Table { source, .. }) => of_sql(source),
@@ -176,7 +177,7 @@ fn of_refusal(refusal: &Refusal) -> Fate {
         Refusal::SlotActive { .. } | Refusal::NotServing | Refusal::TooManyConnections => {
             Fate::Again
         }
-        Refusal::SlotExists | Refusal::Other => Fate::Doubtful,
+        Refusal::SlotExists | Refusal::Locked | Refusal::Other => Fate::Doubtful,
         _ => Fate::Stop,
     }
 }

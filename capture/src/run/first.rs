@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::{CaptureState, Lineage, ProblemKind, Snapshot};
 
@@ -20,15 +20,18 @@ use crate::{
         check_excluded, create, drop_publication, plan, publication, published, same_master,
         tables,
     },
-    copy::{CopyChannels, CopyError, CopyPlan, Hold, gather, post},
+    copy::{CopyChannels, CopyError, CopyPlan, Hold, Readers, gather, post},
     ddl,
     settings::{Keyless, Selection, Settings},
-    source::SqlSession,
+    source::{Refusal, SqlSession},
     walsender::{CreatedSlot, SlotSnapshot, Walsender, WalsenderError},
 };
 
 /// How long dropping a slot that is not needed may take.
 const DROP_WITHIN: Duration = Duration::from_secs(10);
+/// For how long others may go first with the tables' locks, and how long they are left alone each time.
+const LOCKED_WITHIN: Duration = Duration::from_secs(600);
+const LOCK_AGAIN: Duration = Duration::from_secs(1);
 
 /// There is no slot yet.
 pub(super) async fn begin(context: &Context<'_>, master: Master) -> Result<Ended, RunError> {
@@ -36,13 +39,13 @@ pub(super) async fn begin(context: &Context<'_>, master: Master) -> Result<Ended
         ready = make_ready(context, master) => ready?,
         () = context.stop.cancelled() => return Ok(Ended::Stopped),
     };
-    let Some(Ready { hold, walsender, created, relay, lineage, session }) = ready else {
+    let Some(Ready { hold, readers, walsender, created, relay, lineage, session }) = ready else {
         return Ok(Ended::Again);
     };
     let settings = context.settings;
     context.board.state(CaptureState::Copying, None);
+    let copying = context.board.copying();
     let plan = CopyPlan {
-        source: &settings.source,
         name: &settings.name,
         publication: &settings.publication,
         what: "first copy",
@@ -50,13 +53,15 @@ pub(super) async fn begin(context: &Context<'_>, master: Master) -> Result<Ended
         session,
         lsn: created.consistent_point,
         snapshot: created.snapshot.as_deref().unwrap_or_default(),
+        told: &|progress| copying.told(progress),
     };
     // Copying may take long, and the slot holds WAL back meanwhile.
     let gathered = tokio::select! {
-        gathered = gathered_or_dropped(context, &plan, relay.clone(), walsender) => gathered?,
+        gathered = gathered_or_dropped(context, &plan, readers, relay.clone(), walsender) => gathered?,
         never = watch_slot(settings, context.board) => match never {},
     };
     drop(hold);
+    drop(copying);
     let Some(snapshot) = gathered else { return Ok(Ended::Stopped) };
     // From here on the log may have begun, so the slot must stay whatever happens.
     tokio::select! {
@@ -70,6 +75,8 @@ pub(super) async fn begin(context: &Context<'_>, master: Master) -> Result<Ended
 struct Ready {
     /// Until the copy is done no other capture makes one, and no table changes its shape.
     hold: Hold,
+    /// They have locked the tables too.
+    readers: Readers,
     /// Exports the snapshot, as long as nothing is asked of it.
     walsender: Walsender,
     created: CreatedSlot,
@@ -110,9 +117,7 @@ async fn make_ready(context: &Context<'_>, master: Master) -> Result<Option<Read
     let (session, lineage) = (answer.session, answer.lineage);
     let lineage = lineage.ok_or_else(|| no_lineage(&relay))?;
     board.session(relay.clone(), session);
-    let carried = published(&*sql, &settings.publication).await?;
-    check_excluded(settings, carried.iter().flat_map(PublishedTable::names))?;
-    hold.tables(&carried).await.map_err(|source| BeginError::Lock { source: Box::new(source) })?;
+    let (carried, readers) = lock_tables(&hold, &sql, settings).await?;
     let created = create_slot(&mut walsender, &sql, settings).await?;
     tracing::info!(
         "made the replication slot '{}' at {}; copying {} tables",
@@ -120,7 +125,33 @@ async fn make_ready(context: &Context<'_>, master: Master) -> Result<Option<Read
         created.consistent_point,
         carried.len()
     );
-    Ok(Some(Ready { hold, walsender, created, relay, lineage, session }))
+    Ok(Some(Ready { hold, readers, walsender, created, relay, lineage, session }))
+}
+
+/// Locks the published tables, by the hold and by all who will read them. Who comes between with a lock of
+/// his own would wait for the one and be waited for by the others: then he goes first, and it begins anew.
+async fn lock_tables(
+    hold: &Hold,
+    sql: &SqlSession,
+    settings: &Settings,
+) -> Result<(Vec<PublishedTable>, Readers), RunError> {
+    let lock = |source| BeginError::Lock { source: Box::new(source) };
+    let began = Instant::now();
+    loop {
+        let carried = published(&**sql, &settings.publication).await?;
+        check_excluded(settings, carried.iter().flat_map(PublishedTable::names))?;
+        hold.tables(&carried).await.map_err(lock)?;
+        match hold.readers(&settings.source, &carried, settings.copy_connections).await {
+            Ok(readers) => return Ok((carried, readers)),
+            Err(error)
+                if error.refusal() == Some(&Refusal::Locked) && began.elapsed() < LOCKED_WITHIN =>
+            {
+                hold.release().await.map_err(lock)?;
+                sleep(LOCK_AGAIN).await;
+            }
+            Err(error) => return Err(lock(error).into()),
+        }
+    }
 }
 
 /// Copies; where that fails or is to stop, the slot is of no use and goes, so that the master keeps
@@ -128,13 +159,14 @@ async fn make_ready(context: &Context<'_>, master: Master) -> Result<Option<Read
 async fn gathered_or_dropped(
     context: &Context<'_>,
     plan: &CopyPlan<'_>,
+    readers: Readers,
     relay: Arc<Relay>,
     mut walsender: Walsender,
 ) -> Result<Option<Snapshot>, RunError> {
     let rules = context.settings.channels.clone();
     let channels = async { Ok::<_, CopyError>(CopyChannels::Rules(rules)) };
     let gathered = tokio::select! {
-        gathered = gather(plan, relay, channels) => gathered.map(Some),
+        gathered = gather(plan, readers, relay, channels) => gathered.map(Some),
         () = context.stop.cancelled() => Ok(None),
     };
     if !matches!(gathered, Ok(Some(_))) {

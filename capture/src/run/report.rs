@@ -40,6 +40,7 @@ async fn send(status: &Status, slot: &str, fallback: Option<&Arc<Relay>>) {
         retained_bytes: slot_status.map(|slot| slot.retained_bytes),
         safe_wal_bytes: slot_status.and_then(|slot| slot.room_bytes),
         slot_time_left_seconds: slot_status.and_then(|slot| slot.left).map(|left| left.as_secs()),
+        copy: status.copy.clone(),
         error: error(status),
     };
     // The work itself shows whether the relay is there; a report that is lost is followed by the next.

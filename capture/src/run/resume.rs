@@ -103,6 +103,7 @@ pub(super) async fn resume(
     let snapshots = SnapshotJob {
         needed,
         settings: (*settings).clone(),
+        board: (*board).clone(),
         relay: relay.clone(),
         lineage,
         session: answer.session,

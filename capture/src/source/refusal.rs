@@ -28,6 +28,8 @@ pub enum Refusal {
     NoPublication,
     /// 53300: all connections (or all of `max_wal_senders`) are taken.
     TooManyConnections,
+    /// 55P03: somebody has a lock, or waits for one, and there was no waiting, or only so long.
+    Locked,
     /// 57P01, 57P02, 57P03: the server is starting, stopping or recovering.
     NotServing,
     /// 58P01: a WAL segment the slot needs is not there.
@@ -53,6 +55,7 @@ impl Refusal {
             "42704" if routine.contains("Slot") => Self::SlotMissing,
             "53400" => Self::NoFreeSlot,
             "53300" => Self::TooManyConnections,
+            "55P03" => Self::Locked,
             "57P01" | "57P02" | "57P03" => Self::NotServing,
             "58P01" => Self::WalMissing,
             "54000" => Self::ValueTooLarge,
@@ -117,6 +120,9 @@ impl Refusal {
             }
             Self::TooManyConnections => {
                 "raise max_connections or max_wal_senders, or end connections nobody uses"
+            }
+            Self::Locked => {
+                "see who locks the table (pg_locks, pg_blocking_pids), and let that end"
             }
             Self::NotServing => "the server is starting or stopping: it is tried again",
             Self::WalMissing => {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use wire::{CaptureLag, CaptureState, Lag, TerminalLag, TerminalState};
+use wire::{CaptureLag, CaptureState, CopyProgress, Lag, TerminalLag, TerminalState};
 
 use super::{
     grid::{Align, grid, plain},
@@ -96,7 +96,18 @@ fn capture(capture: &CaptureLag, now: Timestamp) -> String {
         let retained = show_size(capture.retained_bytes);
         text.push_str(&format!("; slot {} holds back {retained}", plain(slot)));
     }
+    if let Some(copy) = &capture.copy {
+        text.push_str(&format!("; {}", copying(copy)));
+    }
     text
+}
+
+fn copying(copy: &CopyProgress) -> String {
+    let (what, total) = (plain(&copy.what), show_size(copy.bytes_total));
+    let left = copy.seconds_left.and_then(|seconds| u32::try_from(seconds).ok());
+    let left = left
+        .map_or(String::new(), |seconds| format!(", about {} left", show_seconds(seconds.into())));
+    format!("{what} at {}% of {total}, {} rows{left}", copy.percent, copy.rows)
 }
 
 fn row(terminal: &TerminalLag, now: Timestamp) -> Vec<String> {

@@ -1,6 +1,6 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use wire::{CaptureLag, CaptureReport, CaptureState, Lsn, MasterLag};
+use wire::{CaptureLag, CaptureReport, CaptureState, CopyProgress, Lsn, MasterLag};
 
 use super::{
     clock::{Moment, rfc3339, signed},
@@ -26,6 +26,9 @@ pub struct CaptureRecord {
     /// Seconds until then.
     #[serde(default)]
     pub slot_time_left_seconds: Option<u64>,
+    /// How far a copy is. Not kept: the next report says it again.
+    #[serde(skip)]
+    pub copy: Option<CopyProgress>,
     /// What is wrong.
     pub error: Option<String>,
     /// The master's position, and when it was seen.
@@ -52,6 +55,7 @@ impl Default for CaptureRecord {
             retained_bytes: 0,
             safe_wal_bytes: None,
             slot_time_left_seconds: None,
+            copy: None,
             error: None,
             master: None,
             last_contact: None,
@@ -114,6 +118,7 @@ impl Capture {
         self.seen(report.state, now);
         let record = &mut self.record;
         record.state = report.state;
+        record.copy = report.copy.clone().filter(|_| is_alive(report.state));
         record.error = report.error.clone().filter(|error| !error.is_empty());
         // What it cannot ask the master just now stays as it was.
         record.retained_bytes = report.retained_bytes.unwrap_or(record.retained_bytes);
@@ -139,6 +144,7 @@ impl Capture {
             slot: record.slot.clone().or_else(|| slot.map(str::to_owned)),
             retained_bytes: record.retained_bytes,
             last_contact: record.last_contact.map(rfc3339),
+            copy: record.copy.clone().filter(|_| !is_offline),
             error: record.error.clone(),
         }
     }

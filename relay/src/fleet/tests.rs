@@ -42,6 +42,7 @@ fn capture(state: CaptureState, master: u64) -> CaptureReport {
         retained_bytes: Some(7),
         safe_wal_bytes: Some(9),
         slot_time_left_seconds: Some(11),
+        copy: None,
         error: None,
     }
 }

@@ -22,9 +22,6 @@ pub(super) enum SnapshotError {
     /// The stream is far behind.
     #[error("the stream did not come to the snapshot's position {lsn} within {} s", within.as_secs())]
     Behind { lsn: Lsn, within: Duration },
-    /// Tables joined or left the publication meanwhile, so that they were not locked.
-    #[error("the published tables changed while the snapshot was begun")]
-    Tables,
     /// An application needs a table that is held for the copy, and goes first.
     #[error("it was in the way of an application: {whom}")]
     InTheWay { whom: String },

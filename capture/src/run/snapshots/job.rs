@@ -3,12 +3,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use wire::{Lineage, Lsn, SnapshotMark};
 
-use crate::{append::Relay, settings::Settings};
+use crate::{append::Relay, run::board::Board, settings::Settings};
 
 /// What a snapshot is taken of, and for whom.
 #[derive(Debug)]
 pub(in crate::run) struct SnapshotJob {
     pub(in crate::run) settings: Settings,
+    pub(in crate::run) board: Board,
     pub(in crate::run) relay: Arc<Relay>,
     pub(in crate::run) lineage: Lineage,
     pub(in crate::run) session: u64,

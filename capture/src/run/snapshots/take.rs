@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, pin::pin, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     assemble::ChannelState,
     begin::{PublishedTable, check_excluded, published},
-    copy::{CopyChannels, CopyPlan, Hold, gather, post},
+    copy::{CopyChannels, CopyPlan, Hold, Readers, gather, post},
     run::make_slot::make_slot,
     source::SqlSession,
     walsender::{CreatedSlot, SlotSnapshot, Walsender},
@@ -39,13 +39,13 @@ pub(super) async fn take(
     // No table changes its shape while it is copied.
     let hold = Hold::free(&settings.source).await?;
     hold.tables_at_once(&carried).await?;
-    let held = carried.iter().map(|table| table.oid).collect();
+    let readers = hold.readers(&settings.source, &carried, settings.copy_connections).await?;
 
     let give_up = stop.child_token();
     let mut taking = pin!(async {
         let begun = begin(job, &sql, asks, &give_up).await?;
         tokio::select! {
-            taken = copy(job, begun, &held) => taken,
+            taken = copy(job, begun, readers) => taken,
             () = give_up.cancelled() => Err(SnapshotError::Ended),
         }
     });
@@ -110,13 +110,13 @@ async fn begin(
 async fn copy(
     job: &SnapshotJob,
     begun: Begun,
-    held: &BTreeSet<u32>,
+    readers: Readers,
 ) -> Result<SnapshotMark, SnapshotError> {
     let Begun { walsender, slot, created, question } = begun;
     let settings = &job.settings;
     let lsn = created.consistent_point;
+    let copying = job.board.copying();
     let plan = CopyPlan {
-        source: &settings.source,
         name: &settings.name,
         publication: &settings.publication,
         what: "snapshot",
@@ -124,6 +124,7 @@ async fn copy(
         session: job.session,
         lsn,
         snapshot: created.snapshot.as_deref().unwrap_or_default(),
+        told: &|progress| copying.told(progress),
     };
     let channels = async {
         let mut walsender = walsender;
@@ -133,10 +134,7 @@ async fn copy(
         let ChannelState { hashes, map } = state_at(job, lsn, question).await?;
         Ok::<_, SnapshotError>(CopyChannels::InForce { hashes, map })
     };
-    let snapshot = gather(&plan, job.relay.clone(), channels).await?;
-    if !snapshot.tables.iter().all(|table| held.contains(&table.oid)) {
-        return Err(SnapshotError::Tables);
-    }
+    let snapshot = gather(&plan, readers, job.relay.clone(), channels).await?;
     post(&job.relay, job.session, &snapshot).await?;
     said(&snapshot);
     Ok(snapshot.mark())

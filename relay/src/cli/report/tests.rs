@@ -1,6 +1,6 @@
 use wire::{
-    CaptureLag, CaptureState, Lag, Lineage, Lsn, MasterLag, RelayLag, SourceName, TerminalLag,
-    TerminalName, TerminalState,
+    CaptureLag, CaptureState, CopyProgress, Lag, Lineage, Lsn, MasterLag, RelayLag, SourceName,
+    TerminalLag, TerminalName, TerminalState,
 };
 
 use super::{describe, terminals};
@@ -37,6 +37,7 @@ fn lag(terminals: Vec<TerminalLag>) -> Lag {
             slot: Some("tailwater_orders".to_owned()),
             retained_bytes: 12 << 20,
             last_contact: Some("2026-11-21T09:59:59Z".to_owned()),
+            copy: None,
             error: None,
         },
         terminals,
@@ -75,6 +76,26 @@ orders   lineage abababababababababababababababab
   a         ok              0 s      0 B  16/B374D848  2.0 s ago
 ";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn a_copy_under_way() {
+    let mut lag = lag(Vec::new());
+    lag.capture.state = CaptureState::Copying;
+    let copy = CopyProgress {
+        what: "first copy".to_owned(),
+        bytes_done: 3 << 29,
+        bytes_total: 3 << 30,
+        rows: 1_234_567,
+        percent: 50,
+        seconds_left: Some(95),
+    };
+    lag.capture.copy = Some(copy.clone());
+    let text = describe(&lag, now());
+    let expected = "12.0 MiB; first copy at 50% of 3.0 GiB, 1234567 rows, about 1 min 35 s left\n";
+    assert!(text.contains(expected), "{text}");
+    lag.capture.copy = Some(CopyProgress { seconds_left: None, ..copy });
+    assert!(describe(&lag, now()).contains("of 3.0 GiB, 1234567 rows\n"));
 }
 
 #[test]

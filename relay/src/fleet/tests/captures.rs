@@ -1,4 +1,4 @@
-use wire::{CaptureState, Lsn};
+use wire::{CaptureReport, CaptureState, CopyProgress, Lsn};
 
 use super::{capture, lag_of, log};
 use crate::fleet::{
@@ -50,6 +50,29 @@ fn the_slots_room_is_told_while_it_is_no_old_news() {
     calm.slot_time_left_seconds = None;
     fleet.capture_report(&calm, clock.0);
     assert_eq!(fleet.slot_room(clock.0), SlotRoom { time_left_seconds: None, ..known });
+}
+
+#[test]
+fn a_copy_is_told_while_it_is_under_way() {
+    let mut clock = MadeClock::new();
+    let mut fleet = Fleet::new(FleetLimits::default());
+    let copy = |fleet: &Fleet, now| lag_of(fleet, &log(100, 50), now).capture.copy;
+    let progress = CopyProgress {
+        what: "snapshot".to_owned(),
+        bytes_done: 1,
+        bytes_total: 4,
+        rows: 9,
+        percent: 25,
+        seconds_left: None,
+    };
+    let told = |state, copy| CaptureReport { copy, ..capture(state, 100) };
+    fleet.capture_report(&told(CaptureState::Streaming, Some(progress.clone())), clock.0);
+    assert_eq!(copy(&fleet, clock.pass(60)), Some(progress.clone()));
+    assert_eq!(copy(&fleet, clock.pass(1)), None, "old news");
+    fleet.capture_report(&told(CaptureState::Streaming, None), clock.0);
+    assert_eq!(copy(&fleet, clock.0), None, "it is over");
+    fleet.capture_report(&told(CaptureState::SlotLost, Some(progress)), clock.0);
+    assert_eq!(copy(&fleet, clock.0), None, "nobody copies");
 }
 
 #[test]

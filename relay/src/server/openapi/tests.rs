@@ -4,9 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use wire::{
-    AppendAnswer, CaptureReport, CaptureState, ChannelMap, ChannelRule, Commit, Hash, Lineage, Lsn,
-    Manifest, ManifestChannel, ManifestObject, ManifestRange, Problem, ProblemKind, Report,
-    Request, RequestAnswer, RequestList, SessionAnswer, SessionRequest, SnapshotList,
+    AppendAnswer, CaptureReport, CaptureState, ChannelMap, ChannelRule, Commit, CopyProgress, Hash,
+    Lineage, Lsn, Manifest, ManifestChannel, ManifestObject, ManifestRange, Problem, ProblemKind,
+    Report, Request, RequestAnswer, RequestList, SessionAnswer, SessionRequest, SnapshotList,
     SnapshotObject, SnapshotTable, SourceList, TerminalName, TerminalReport, TerminalState,
     UploadAnswer,
 };
@@ -192,6 +192,14 @@ fn examples() -> Vec<(&'static str, Value)> {
         retained_bytes: None,
         safe_wal_bytes: Some(1),
         slot_time_left_seconds: None,
+        copy: Some(CopyProgress {
+            what: "first copy".into(),
+            bytes_done: 1,
+            bytes_total: 2,
+            rows: 3,
+            percent: 50,
+            seconds_left: None,
+        }),
         error: None,
     });
     let problem = Problem { head: Some(Lsn::new(1)), ..Problem::new(ProblemKind::BehindYou, "x") };
