@@ -17,6 +17,8 @@ const RETRY_EVERY: Duration = Duration::from_secs(2);
 /// altered while they are copied. Both end with it.
 pub struct Hold {
     sql: SqlSession,
+    /// How many locks of tables readers may take: half of what the whole server has room for.
+    lock_room: usize,
 }
 
 impl Hold {
@@ -31,7 +33,7 @@ impl Hold {
         loop {
             let query = "SELECT pg_catalog.pg_try_advisory_lock($1, pg_catalog.hashtext($2))";
             if answer(sql.query_one(query, &[&LOCK_CLASS, &slot])).await?.get(0) {
-                return Ok(Self { sql });
+                return Self::on(sql).await;
             }
             if !said {
                 waiting();
@@ -43,7 +45,14 @@ impl Hold {
 
     /// A connection that keeps nobody from copying.
     pub async fn free(source: &Source) -> Result<Self, SqlError> {
-        Ok(Self { sql: source.connect_sql().await? })
+        Self::on(source.connect_sql().await?).await
+    }
+
+    async fn on(sql: SqlSession) -> Result<Self, SqlError> {
+        let room = "SELECT pg_catalog.current_setting('max_locks_per_transaction')::int8
+                         * pg_catalog.current_setting('max_connections')::int8 / 2";
+        let room: i64 = answer(sql.query_one(room, &[])).await?.get(0);
+        Ok(Self { sql, lock_room: usize::try_from(room).unwrap_or(0) })
     }
 
     /// Who waits for one of the tables because they are locked here, if anybody does.
@@ -88,11 +97,7 @@ impl Hold {
         tables: &[PublishedTable],
         most: usize,
     ) -> Result<Readers, SqlError> {
-        // Each reader needs room for a lock of each table, of which the whole server has so much.
-        let room = "SELECT pg_catalog.current_setting('max_locks_per_transaction')::int8
-                         * pg_catalog.current_setting('max_connections')::int8 / 2";
-        let room: i64 = answer(self.sql.query_one(room, &[])).await?.get(0);
-        let room = usize::try_from(room).unwrap_or(0) / tables.len().max(1);
+        let room = self.lock_room / tables.len().max(1);
         Readers::open(source, tables, most.min(room)).await
     }
 }
