@@ -39,6 +39,20 @@ fn a_table_that_loses_its_key_can_be_changed_again_and_follows() {
     });
 }
 
+/// All columns are gone, and what the publication lists of it is null.
+#[test]
+fn a_table_that_loses_all_columns_can_be_changed_again() {
+    test(async {
+        let setup = Setup::on(Cluster::shared().await?, BEFORE, Options::default()).await?;
+        setup.master.execute("ALTER TABLE t DROP id, DROP n").await?;
+        eventually("the application can change it again", LIMIT, async || {
+            Ok(setup.master.execute("DELETE FROM t").await.is_ok())
+        })
+        .await?;
+        setup.captured().await.map(drop)
+    });
+}
+
 #[test]
 fn where_it_cannot_be_mended_the_state_says_what_to_do() {
     test(async {

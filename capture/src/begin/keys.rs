@@ -34,10 +34,10 @@ impl LostKey {
     }
 }
 
-/// A list of columns is there from 15 on; where it lacks one, FULL would not help.
+/// A list of columns is there from 15 on, and null for a table without any; where it lacks one, FULL would not help.
 const LOST: &str = "
 SELECT n.nspname::text, c.relname::text,
-       pg_catalog.jsonb_array_length(pg_catalog.to_jsonb(t) -> 'attnames') < (
+       pg_catalog.jsonb_array_length(nullif(pg_catalog.to_jsonb(t) -> 'attnames', 'null')) < (
            SELECT count(*) FROM pg_catalog.pg_attribute a
            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
 FROM pg_catalog.pg_publication p
