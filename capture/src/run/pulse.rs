@@ -17,7 +17,7 @@ use super::{
     slot_watch::{LOOK_EVERY, connected, look_at_slot},
 };
 use crate::{
-    begin::published,
+    begin::{PublishedTable, published},
     explain,
     source::{Refusal, Source, SqlError, SqlSession, answer},
 };
@@ -99,6 +99,8 @@ async fn watch(patient: Patient, board: Board, shared: Arc<Shared>) {
     let mut sql = None;
     let mut count: u32 = 0;
     let (mut sequences, mut keys) = (Sequences::default(), Keys::default());
+    // Tables may join while the stream is followed.
+    let mut carried = patient.tables.clone();
     loop {
         let beat = tokio::select! {
             _ = looks.tick() => false,
@@ -110,11 +112,13 @@ async fn watch(patient: Patient, board: Board, shared: Arc<Shared>) {
                 heartbeat(sql, &shared).await
             } else {
                 let publication = count.is_multiple_of(PUBLICATION_EVERY);
-                look(sql, &patient, &board, &shared, publication).await?;
+                if let Some(now) = look(sql, &patient, &board, &shared, publication).await? {
+                    carried = now;
+                }
                 let lost = keys.look(sql, &patient.publication).await?;
                 shared.lock().keys = lost;
                 if patient.has_messages {
-                    sequences.look(sql, &patient.tables).await?;
+                    sequences.look(sql, &carried).await?;
                 }
                 Ok(())
             }
@@ -128,15 +132,21 @@ async fn watch(patient: Patient, board: Board, shared: Arc<Shared>) {
     }
 }
 
+/// The tables that the publication carries, where that was looked at.
 async fn look(
     sql: &SqlSession,
     patient: &Patient,
     board: &Board,
     shared: &Shared,
     publication: bool,
-) -> Result<(), SqlError> {
+) -> Result<Option<Vec<u32>>, SqlError> {
     let (position, _) = look_at_slot(sql, &patient.slot, board).await?;
-    let change = if publication { Some(publication_change(sql, patient).await?) } else { None };
+    let (mut carried, mut change) = (None, None);
+    if publication {
+        let tables = published(&**sql, &patient.publication).await?;
+        change = Some(publication_change(sql, patient, &tables).await?);
+        carried = Some(tables.into_iter().map(|table| table.oid).collect());
+    }
     let mut view = shared.lock();
     view.position = position;
     if let Some(change) = change {
@@ -145,14 +155,14 @@ async fn look(
         }
         view.publication = change;
     }
-    Ok(())
+    Ok(carried)
 }
 
 async fn publication_change(
     sql: &SqlSession,
     patient: &Patient,
+    carried: &[PublishedTable],
 ) -> Result<Option<String>, SqlError> {
-    let carried = published(&**sql, &patient.publication).await?;
     let missing: Vec<u32> = patient
         .tables
         .iter()

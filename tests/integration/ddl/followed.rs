@@ -1,10 +1,10 @@
 //! Schema changes at the terminals, in order with the data.
 
 use anyhow::{Context, Result};
-use harness::{Database, test};
+use harness::{Database, eventually, test};
 
 use super::recorded;
-use crate::setup::{Setup, Target, Terminal};
+use crate::setup::{LIMIT, Setup, Target, Terminal};
 
 /// Columns, constraints and indexes of all tables of users, as text.
 const SHAPE: &str = "
@@ -155,6 +155,23 @@ fn partitions_come_and_go() {
             "ALTER TABLE p DETACH PARTITION p1; UPDATE p1 SET m = 6; UPDATE p SET m = 7",
             "CREATE TABLE left_over (id int PRIMARY KEY); DROP TABLE p2; DROP TABLE p; DROP TABLE p1",
         ])
+        .await
+    });
+}
+
+#[test]
+fn sequences_of_new_tables_follow() {
+    test(async {
+        let setup = recorded(T, &[]).await?;
+        let store = setup.postgres("store").await?;
+        setup.pull(&store).await?;
+        let made = "CREATE TABLE n (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY); INSERT INTO n DEFAULT VALUES; INSERT INTO n DEFAULT VALUES";
+        setup.master.execute(made).await?;
+        eventually("the terminal's sequence is where the master's is", LIMIT, async || {
+            setup.captured().await?;
+            setup.pull(&store).await?;
+            Ok(store.value("SELECT last_value FROM n_id_seq").await?.as_deref() == Some("2"))
+        })
         .await
     });
 }
