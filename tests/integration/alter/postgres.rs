@@ -5,7 +5,7 @@ use wire::Definitions;
 
 use super::{
     stage::{Stage, all},
-    statements::{COLUMNS, ITEMS, KEYS_AND_NAMES, PARTITIONS, TYPES, WHOLE},
+    statements::{COLUMNS, ITEMS, KEYS_AND_NAMES, PARTITIONS, TYPES, UNHEARD, WHOLE},
 };
 
 /// What a target should have in common with its master: all but numbers and what is only the master's.
@@ -90,6 +90,63 @@ fn types() {
 fn partitions() {
     test(async {
         drop(same(WHOLE, PARTITIONS).await?);
+        Ok(())
+    });
+}
+
+#[test]
+fn unheard_of() {
+    test(async {
+        let target = Cluster::shared().await?.database().await?;
+        let opened = PostgresTarget::open(&Server::from_url(target.url())?).await?;
+        let mut stage = Stage::new(ITEMS, opened).await?;
+        // A column that goes or gets another name leaves one without values here.
+        target.execute("ALTER TABLE items ADD COLUMN own int NOT NULL DEFAULT 1").await?;
+        target.execute("ALTER TABLE items ALTER COLUMN own DROP DEFAULT").await?;
+        stage.jump(UNHEARD).await?;
+        target.execute("ALTER TABLE items DROP COLUMN own").await?;
+        let of = all(&stage.master).await?;
+        let (want, found) = (rows(&stage.master, &of).await?, rows(&target, &of).await?);
+        ensure!(want == found, "master {want:#?}\ntarget {found:#?}");
+        stage.run("ALTER TABLE items RENAME COLUMN b TO bb").await?;
+        let of = all(&stage.master).await?;
+        let (want, found) = (rows(&stage.master, &of).await?, rows(&target, &of).await?);
+        ensure!(want == found, "master {want:#?}\ntarget {found:#?}");
+        Ok(())
+    });
+}
+
+/// What hangs on a table is named, and nothing is done.
+#[test]
+fn what_hangs_on_it() {
+    test(async {
+        for (own, sql, words) in [
+            (
+                "CREATE VIEW v AS SELECT a FROM items",
+                "ALTER TABLE items DROP COLUMN a",
+                "view public.v",
+            ),
+            (
+                "CREATE VIEW v AS SELECT c FROM items",
+                "ALTER TABLE items ALTER c TYPE text",
+                "view public.v",
+            ),
+            (
+                "CREATE TABLE mine (line int REFERENCES lines)",
+                "DROP TABLE lines",
+                "on table public.mine",
+            ),
+        ] {
+            let target = Cluster::shared().await?.database().await?;
+            let opened = PostgresTarget::open(&Server::from_url(target.url())?).await?;
+            let mut stage = Stage::new(ITEMS, opened).await?;
+            target.execute(own).await?;
+            let error = format!("{:#}", stage.run(sql).await.unwrap_err());
+            ensure!(
+                error.contains(words) && error.contains("drop what hangs on it here"),
+                "{error}"
+            );
+        }
         Ok(())
     });
 }

@@ -10,7 +10,7 @@ use terminal_client::{
 
 use super::{
     stage::{Stage, load},
-    statements::{COLUMNS, ITEMS, KEYS_AND_NAMES, PARTITIONS, TYPES, WHOLE},
+    statements::{COLUMNS, ITEMS, KEYS_AND_NAMES, PARTITIONS, TYPES, UNHEARD, WHOLE},
 };
 
 /// A file's tables with their columns, indexes and rows, whatever their order.
@@ -86,4 +86,27 @@ fn types() {
 #[test]
 fn partitions() {
     test(same(WHOLE, PARTITIONS));
+}
+
+/// The definition that is kept in the file tells what was renamed and dropped meanwhile.
+#[test]
+fn unheard_of() {
+    test(async {
+        let scratch = Scratch::new("alter")?;
+        let open = async |name: &str| -> Result<SqliteTarget> {
+            let path = scratch.path().join(name);
+            Ok(SqliteTarget::open(&SqliteFile::new(&path.display().to_string())?).await?)
+        };
+        let mut stage = Stage::new(ITEMS, open("jumped.db").await?).await?;
+        let more = "ALTER TABLE items RENAME COLUMN c TO cc; ALTER TABLE items DROP COLUMN a";
+        stage.jump(&format!("{UNHEARD}; {more}")).await?;
+        stage.run("ALTER TABLE items RENAME COLUMN cc TO c").await?;
+        let mut anew = open("anew.db").await?;
+        load(&stage.master, &mut anew).await?;
+        anew.close().await;
+        let want = contents(&scratch.path().join("anew.db"))?;
+        let found = contents(&scratch.path().join("jumped.db"))?;
+        ensure!(want == found, "anew {want:#?}\njumped {found:#?}");
+        Ok(())
+    });
 }

@@ -84,6 +84,18 @@ impl<T: Target> Stage<T> {
         Ok(())
     }
 
+    /// Runs statements on the master that the target never hears of, and loads it anew.
+    pub(super) async fn jump(&mut self, sql: &str) -> Result<()> {
+        self.master.execute(sql).await?;
+        self.lsn += 1;
+        self.target.stored(&source()).await?;
+        let (snapshot, rows) = snapshot(&self.master, self.lsn).await?;
+        self.target.begin_reload(&source(), &snapshot).await?;
+        finish(&mut self.target, &snapshot, rows).await?;
+        self.known = tables(&self.master).await?;
+        Ok(())
+    }
+
     /// Those that stay or come in the order of the definitions, behind those that go.
     async fn changes(&self, now: &BTreeMap<u32, Definitions>) -> Result<Vec<SchemaChange>> {
         let mut changes = Vec::new();
@@ -114,6 +126,28 @@ fn change(
 }
 
 pub(super) async fn load<T: Target>(master: &Database, target: &mut T) -> Result<()> {
+    let (snapshot, rows) = snapshot(master, 100).await?;
+    let loading = stored(100, StoredState::Loading);
+    target.begin_load(&source(), &loading, &snapshot).await?;
+    finish(target, &snapshot, rows).await
+}
+
+async fn finish<T: Target>(target: &mut T, snapshot: &Snapshot, rows: Vec<Bytes>) -> Result<()> {
+    let source = source();
+    for (table, rows) in snapshot.tables.iter().zip(rows) {
+        target.begin_table(table).await?;
+        target.load_rows(rows).await?;
+        target.end_table().await?;
+    }
+    target.end_part(&source, &LoadPoint::default()).await?;
+    let ready = stored(snapshot.lsn.get(), StoredState::Ready);
+    target.finish_load(&source, &ready, snapshot).await?;
+    target.stored(&source).await?;
+    Ok(())
+}
+
+/// All of the master, and the rows of each table as COPY prints them.
+async fn snapshot(master: &Database, lsn: u64) -> Result<(Snapshot, Vec<Bytes>)> {
     let definitions = all(master).await?;
     let (mut tables, mut rows) = (Vec::new(), Vec::new());
     for table in definitions.tables.iter().filter(|table| table.partition_by.is_none()) {
@@ -143,22 +177,12 @@ pub(super) async fn load<T: Target>(master: &Database, target: &mut T) -> Result
     }
     let snapshot = Snapshot {
         lineage: Lineage::from_bytes([7; 16]),
-        lsn: Lsn::new(100),
+        lsn: Lsn::new(lsn),
         hashes: ChannelHashes::default(),
         channel_map: ChannelMap::default(),
         definitions,
         tables,
         created_at: String::new(),
     };
-    let (source, loading) = (source(), stored(100, StoredState::Loading));
-    target.begin_load(&source, &loading, &snapshot).await?;
-    for (table, rows) in snapshot.tables.iter().zip(rows) {
-        target.begin_table(table).await?;
-        target.load_rows(rows).await?;
-        target.end_table().await?;
-    }
-    target.end_part(&source, &LoadPoint::default()).await?;
-    target.finish_load(&source, &stored(100, StoredState::Ready), &snapshot).await?;
-    target.stored(&source).await?;
-    Ok(())
+    Ok((snapshot, rows))
 }

@@ -99,3 +99,13 @@ pub(super) const PARTITIONS: &[&str] = &[
     "DROP TABLE y26",
     "DROP TABLE everything",
 ];
+
+/// What rewrites rows, and more that a terminal does not hear of that is loaded anew behind it.
+pub(super) const UNHEARD: &str = "
+    ALTER TABLE items ADD COLUMN d int DEFAULT 5, ADD COLUMN g int GENERATED ALWAYS AS (id * 2) STORED;
+    ALTER TABLE items ALTER COLUMN b TYPE text USING 'b' || b;
+    ALTER TABLE lines DROP CONSTRAINT lines_note_check, ALTER COLUMN note TYPE int USING length(note);
+    ALTER TYPE mood ADD VALUE 'new'; COMMIT;
+    ALTER TABLE items ADD COLUMN number serial;
+    CREATE TABLE later (id int PRIMARY KEY, t text); INSERT INTO later VALUES (1, 'later');
+    INSERT INTO items (id, b, m) VALUES (3, 'three', 'new')";

@@ -115,6 +115,15 @@ pub(in super::super) async fn to_take(
     let Some(found) = look_up(place, table).await? else { return Ok(Vec::new()) };
     let name = qualified(&table.schema, &table.name);
     let mut statements = Vec::new();
+    if other(table, &found).next().is_some() {
+        // What only guards, and would have to be of the new types too, or be gone.
+        let known =
+            |definition: &String| table.constraints.iter().any(|of| of.definition == *definition);
+        let guards = found.constraints.iter().filter(|of| !of.inherited && !"pu".contains(of.kind));
+        for guard in guards.filter(|of| !known(&of.definition)) {
+            statements.push(format!("ALTER TABLE {name} DROP CONSTRAINT {}", ident(&guard.name)));
+        }
+    }
     for column in other(table, &found) {
         let (quoted, of) = (ident(&column.name), &column.type_sql);
         let here = found.column(&column.name);
