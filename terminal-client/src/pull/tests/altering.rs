@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::{
-    Change, ChannelName, Definitions, Lsn, Relation, RelationColumn, RelationId, ReplicaIdentity,
-    SCHEMA, SCHEMA_CHANGE_COLUMN, SCHEMA_CHANGES, SchemaChange, TableDefinition, TypeName, Value,
+    Change, ChannelName, Definitions, Lsn, Relation, RelationColumn, ReplicaIdentity, SCHEMA,
+    SCHEMA_CHANGE_COLUMN, SCHEMA_CHANGES, SchemaChange, TableDefinition, TypeName, Value,
 };
 
 use super::{
     super::error::PullError,
-    applying::{History, applied, relation, runs},
+    applying::{Changed, History, applied, relation, runs},
     recorder::Done,
 };
-
-type Changed = Change<(RelationId, Arc<Relation>)>;
 
 fn row() -> Changed {
     Change::Insert { relation: relation(), new: vec![Value::Text(Bytes::from_static(b"1"))] }

@@ -49,6 +49,8 @@ fn settings(commit_changes: u64) -> Arc<Settings> {
     })
 }
 
+pub(super) type Changed = Change<(RelationId, Arc<Relation>)>;
+
 /// Slices of transactions that end at the positions given, each with so many inserts.
 pub(super) struct History(pub(super) SliceBuilder);
 
@@ -69,22 +71,13 @@ impl History {
         self.0.finish(Lsn::new(through)).unwrap()
     }
 
-    pub(super) fn push(
-        &mut self,
-        end: u64,
-        channel: &ChannelName,
-        changes: &[Change<(RelationId, Arc<Relation>)>],
-    ) {
+    pub(super) fn push(&mut self, end: u64, channel: &ChannelName, changes: &[Changed]) {
         let changes: Vec<_> = changes.iter().map(|change| (channel, change.clone())).collect();
         self.push_all(end, &changes);
     }
 
     /// Each change in its channel.
-    pub(super) fn push_all(
-        &mut self,
-        end: u64,
-        changes: &[(&ChannelName, Change<(RelationId, Arc<Relation>)>)],
-    ) {
+    pub(super) fn push_all(&mut self, end: u64, changes: &[(&ChannelName, Changed)]) {
         let header = TransactionHeader { xid: 1, commit_time_us: 0 };
         let mut encoder = TransactionEncoder::new(header);
         changes.iter().for_each(|(channel, change)| encoder.push(channel, change));

@@ -4,6 +4,7 @@
 //! does it.
 
 mod act;
+mod altering;
 mod columns;
 mod extra;
 mod names;

@@ -7,8 +7,8 @@ use super::{
         database::Database,
         schema::{Shape, read_record, table_name},
     },
+    altering::Altering,
     columns::Rows,
-    perform::Altering,
 };
 use crate::target::TargetError;
 
