@@ -239,6 +239,13 @@ BEGIN
         -- Rows of a table that a publication takes in by itself come by the stream, from its making on.
         needed := needed OR was.oid IS NULL AND command = 'ALTER TABLE'
             AND (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' AND tailwater.ddl_has_rows(relation);
+        -- What leaves leaves its whole first, or its rows would be seen there on and on.
+        IF now_is IS NULL AND was.definition #> '{tables,0,partition_of}' <> 'null' THEN
+            INSERT INTO tailwater.schema_changes (command, change) VALUES (command, jsonb_build_object(
+                'oid', relation::bigint, 'before', was.definition,
+                'after', jsonb_set(was.definition, '{tables,0,partition_of}', 'null')));
+            was.definition := jsonb_set(was.definition, '{tables,0,partition_of}', 'null');
+        END IF;
         IF needed OR was.definition IS DISTINCT FROM now_is THEN
             INSERT INTO tailwater.schema_changes (command, change) VALUES (command, jsonb_build_object(
                 'oid', relation::bigint, 'before', was.definition, 'after', now_is, 'rows_needed', needed));

@@ -199,7 +199,15 @@ fn each_statement_tells_what_it_changed() {
             ),
             (
                 "ALTER TABLE p DETACH PARTITION other.late",
-                vec![json!([["other", "late", ["id", "x"]], null, false, false])],
+                vec![
+                    json!([
+                        ["other", "late", ["id", "x"]],
+                        ["other", "late", ["id", "x"]],
+                        false,
+                        false
+                    ]),
+                    json!([["other", "late", ["id", "x"]], null, false, false]),
+                ],
             ),
             (
                 "DROP TABLE p, m CASCADE",
