@@ -7,7 +7,7 @@ use harness::{Cluster, Tables, test};
 
 use crate::setup::{Options, Setup, Terminal};
 
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [channels.sales]
 tables = ["public.order_*"]
 
@@ -15,7 +15,7 @@ tables = ["public.order_*"]
 tables = ["warehouse.*"]
 "#;
 
-const TABLES: &str = "
+pub(crate) const TABLES: &str = "
     CREATE SCHEMA warehouse;
     CREATE TABLE order_lines (id int PRIMARY KEY, n int NOT NULL);
     CREATE TABLE warehouse.shelf (id int PRIMARY KEY, n int NOT NULL);

@@ -25,6 +25,7 @@ mod errors;
 mod exclude;
 mod faults;
 mod first_load;
+mod grants;
 mod history;
 mod joining;
 mod keys;

@@ -16,6 +16,7 @@
 //! `docs/WIRE_FORMAT.md` gives every byte.
 
 mod change;
+mod channel_set;
 mod channels;
 mod chunk;
 mod control;
@@ -40,6 +41,7 @@ mod snapshot;
 mod transaction;
 
 pub use change::{Change, OldRow, RelationNumber, Tuple, Value};
+pub use channel_set::ChannelSet;
 pub use channels::{ChannelMap, ChannelRule, PatternError};
 pub use chunk::{
     CHUNK_HEADER_LEN, ChunkError, ChunkReader, ChunkWriter, MAX_CHUNK_RAW, check_chunks,

@@ -22,6 +22,9 @@ pub mod headers {
     pub const HEAD: &str = "tailwater-head";
     /// Answer to a pull: the position that this answer reaches.
     pub const THROUGH: &str = "tailwater-through";
+    /// Answer to a pull and to the question for snapshots: the channels that the token allows, a
+    /// [`crate::ChannelSet`].
+    pub const CHANNELS: &str = "tailwater-channels";
     /// Append and upload: the capture session's number.
     pub const SESSION: &str = "tailwater-session";
     /// Pull: the terminal's name.

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use wire::{ChannelName, Problem, ProblemKind};
+use wire::{ChannelName, ChannelSet, Problem, ProblemKind};
 
 use super::{
     record::TokenRecord,
@@ -57,6 +57,19 @@ pub enum Denied {
         /// Those that it has.
         allowed: Vec<ChannelName>,
     },
+    /// The terminal shows that it has data of another channel.
+    #[error(
+        "the token '{name}' is limited to the channels {}, and this terminal was loaded with '{channel}' too: its changes would be passed over there, so nothing is sent. Use the token that it was loaded with, or load an empty target with this one",
+        list(allowed)
+    )]
+    Loaded {
+        /// The token's name.
+        name: String,
+        /// The channel that the terminal has.
+        channel: ChannelName,
+        /// Those that the token has.
+        allowed: Vec<ChannelName>,
+    },
     /// The relay cannot read its tokens.
     #[error("the relay cannot read its tokens and lets nobody in until it can: {detail}")]
     Unreadable {
@@ -70,7 +83,9 @@ impl Denied {
     pub fn problem(&self) -> Problem {
         let kind = match self {
             Self::Missing | Self::Unknown => ProblemKind::Unauthorized,
-            Self::Role { .. } | Self::Channel { .. } => ProblemKind::Forbidden,
+            Self::Role { .. } | Self::Channel { .. } | Self::Loaded { .. } => {
+                ProblemKind::Forbidden
+            }
             Self::Unreadable { .. } => ProblemKind::Unavailable,
         };
         Problem::new(kind, self.to_string())
@@ -119,11 +134,32 @@ impl Access {
     ) -> Result<Option<BTreeSet<ChannelName>>, Denied> {
         let Some(mut chosen) = asked.or_else(|| self.channels.clone()) else { return Ok(None) };
         if let Some(channel) = chosen.iter().find(|channel| !self.allows_channel(channel)) {
-            let allowed = self.channels.iter().flatten().cloned().collect();
-            return Err(Denied::Channel { name: self.name(), channel: channel.clone(), allowed });
+            let (name, channel) = (self.name(), channel.clone());
+            return Err(Denied::Channel { name, channel, allowed: self.allowed() });
         }
         chosen.insert(ChannelName::control());
         Ok(Some(chosen))
+    }
+
+    /// Refuses a terminal that has data of a channel that is not allowed.
+    pub fn require_loaded<'a>(
+        &self,
+        mut loaded: impl Iterator<Item = &'a ChannelName>,
+    ) -> Result<(), Denied> {
+        let Some(channel) = loaded.find(|channel| !self.allows_channel(channel)) else {
+            return Ok(());
+        };
+        let (name, channel) = (self.name(), channel.clone());
+        Err(Denied::Loaded { name, channel, allowed: self.allowed() })
+    }
+
+    /// The channels that are allowed, for an answer's header.
+    pub fn channel_set(&self) -> ChannelSet {
+        ChannelSet::of(self.channels.as_ref())
+    }
+
+    fn allowed(&self) -> Vec<ChannelName> {
+        self.channels.iter().flatten().cloned().collect()
     }
 
     fn name(&self) -> String {

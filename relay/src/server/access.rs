@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use axum::http::{HeaderMap, header::AUTHORIZATION};
-use wire::ChannelName;
+use axum::{
+    http::{HeaderMap, HeaderValue, header::AUTHORIZATION},
+    response::Response,
+};
+use wire::{ChannelName, headers};
 
 use super::{app::App, problem::Refused};
 use crate::{
@@ -32,4 +35,11 @@ pub(super) fn channels(access: &Access, asked: Option<&str>) -> Result<Channels,
     });
     let chosen = access.choose(asked.transpose()?)?;
     Ok(chosen.map_or(Channels::All, Channels::Only))
+}
+
+/// Says in the answer what the token allows: a reader that names no channels has to know what it gets.
+pub(super) fn tell_channels(answer: &mut Response, access: &Access) {
+    if let Ok(value) = HeaderValue::from_str(&access.channel_set().to_string()) {
+        answer.headers_mut().insert(headers::CHANNELS, value);
+    }
 }

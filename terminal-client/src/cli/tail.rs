@@ -47,6 +47,7 @@ async fn follow(
     let request = PrefetchRequest {
         from: position.clone(),
         channels: args.relay.channels.clone(),
+        loaded: None,
         limit_bytes: bounds.answer_bytes,
         wait: bounds.poll_wait,
         report: PullReport::default(),

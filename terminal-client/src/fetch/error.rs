@@ -1,8 +1,8 @@
 use std::{path::PathBuf, time::Duration};
 
-use wire::{Hash, Lsn, Problem, ProblemKind};
+use wire::{ChannelName, ChannelSet, Hash, Lsn, Problem, ProblemKind};
 
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 
 /// Why nothing was fetched.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,21 @@ pub enum FetchError {
         refusal: Refusal,
         /// The relay's words.
         detail: String,
+    },
+    /// The token allows other channels than the target has.
+    #[error(
+        "the token allows {} at the relay {relay}, and the target was loaded with {}; nothing was applied. {}",
+        allowed.shown(),
+        loaded.shown(),
+        channels_advice(loaded, allowed)
+    )]
+    Channels {
+        /// The relay's address.
+        relay: String,
+        /// What the target has.
+        loaded: ChannelSet,
+        /// What the token allows.
+        allowed: ChannelSet,
     },
     /// No relay that answers has come as far as this terminal. Not an error by itself: wait.
     #[error("the relay at {relay} is behind this terminal: {detail}")]
@@ -183,6 +198,9 @@ impl FetchError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused { .. } => 3,
+            // What is here may be had: by a flag.
+            Self::Channels { loaded, allowed, .. } if allowed.covers(loaded) => 2,
+            Self::Channels { .. } => 3,
             Self::Unreachable { failures, .. } if failures.iter().any(Failure::is_corrupt) => 1,
             Self::Unreachable { .. } | Self::Behind { .. } | Self::SnapshotGone { .. } => 4,
             Self::Damaged { .. } | Self::Spool(_) | Self::Setup { .. } | Self::Ended => 1,
@@ -199,6 +217,11 @@ impl FetchError {
 
     /// A refusal that no repetition helps.
     pub(super) fn refused(failure: &Failure) -> Option<Self> {
+        if let FailureKind::Channels { loaded, allowed } = &failure.kind {
+            let (relay, loaded, allowed) =
+                (failure.relay.clone(), (**loaded).clone(), (**allowed).clone());
+            return Some(Self::Channels { relay, loaded, allowed });
+        }
         let problem = failure.problem()?;
         Some(Self::Refused {
             relay: failure.relay.clone(),
@@ -206,6 +229,19 @@ impl FetchError {
             refusal: Refusal::of(problem),
             detail: problem.detail.clone(),
         })
+    }
+}
+
+fn channels_advice(loaded: &ChannelSet, allowed: &ChannelSet) -> String {
+    match loaded.names() {
+        Some(names) if allowed.covers(loaded) => {
+            let names: Vec<&str> = names.iter().map(ChannelName::as_str).collect();
+            format!(
+                "Rows of the others are not here: to go on with what is, give --channels {}; to have more, pull into an empty target",
+                names.join(",")
+            )
+        }
+        _ => "Changes of the others would be missing here for good: use the token that it was loaded with, or pull into an empty target with this one".into(),
     }
 }
 

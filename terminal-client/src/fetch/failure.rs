@@ -1,6 +1,6 @@
 use std::{error::Error, time::Duration};
 
-use wire::{Hash, Problem, ProblemKind};
+use wire::{ChannelSet, Hash, Problem, ProblemKind};
 
 /// One attempt at one relay that came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,14 @@ pub enum FailureKind {
         /// Its words.
         problem: Box<Problem>,
     },
+    /// The token allows other channels than the target has.
+    #[error("the token allows {}, and the target was loaded with {}", allowed.shown(), loaded.shown())]
+    Channels {
+        /// What the target has.
+        loaded: Box<ChannelSet>,
+        /// What the token allows at this relay.
+        allowed: Box<ChannelSet>,
+    },
     /// An object arrived with other bytes.
     #[error(
         "the object arrived damaged (its bytes hash to {found}): the relay's copy or a cache between may be damaged"
@@ -113,6 +121,9 @@ impl Failure {
 
     /// Whether the relay answered for good: no other relay and no later time would change it.
     pub(super) fn is_refusal(&self) -> bool {
+        if matches!(self.kind, FailureKind::Channels { .. }) {
+            return true;
+        }
         self.problem().is_some_and(|problem| {
             !matches!(
                 problem.kind,

@@ -47,6 +47,7 @@ pub use prefetch::{Fetched, PrefetchRequest, Prefetcher};
 pub use pull::{PullRequest, Pulled};
 pub use relays::Relays;
 pub use report::PullReport;
+pub use requests::Offer;
 pub use settings::FetchSettings;
 pub use snapshot_objects::{SnapshotObjects, SnapshotPart};
 pub use spool::Spool;

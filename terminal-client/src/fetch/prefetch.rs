@@ -5,7 +5,7 @@ use std::{
 
 use tokio::{sync::mpsc, time::sleep};
 use tokio_util::task::AbortOnDropHandle;
-use wire::{ChannelName, Lsn, Manifest, ManifestRange, Slice};
+use wire::{ChannelName, ChannelSet, Lsn, Manifest, ManifestRange, Slice};
 
 use super::{
     budget::{Budget, Share},
@@ -32,6 +32,8 @@ pub struct PrefetchRequest {
     pub from: Position,
     /// The channels; empty for all that the token allows.
     pub channels: Vec<ChannelName>,
+    /// The channels that the target has, where none are named ([`PullRequest::loaded`]).
+    pub loaded: Option<ChannelSet>,
     /// Bytes of slices for one pull, uncompressed.
     pub limit_bytes: u64,
     /// How long the relay waits at the head, whole seconds, at most 60.
@@ -98,6 +100,7 @@ impl Prefetcher {
             spool: Arc::clone(spool),
             position: request.from,
             channels: request.channels,
+            loaded: request.loaded,
             limit_bytes: request.limit_bytes,
             wait: request.wait,
             report: Arc::clone(&report),
@@ -130,6 +133,7 @@ struct Fetching {
     /// Behind what was fetched, with the hashes that it claimed.
     position: Position,
     channels: Vec<ChannelName>,
+    loaded: Option<ChannelSet>,
     limit_bytes: u64,
     wait: Duration,
     report: Arc<Mutex<PullReport>>,
@@ -250,6 +254,7 @@ impl Fetching {
             lineage: Some(position.lineage),
             hashes: (!position.trusting).then(|| position.hashes.clone()),
             channels: self.channels.clone(),
+            loaded: self.loaded.clone(),
             limit_bytes: self.limit_bytes,
             wait: self.wait,
             report: self.report.lock().unwrap_or_else(PoisonError::into_inner).clone(),

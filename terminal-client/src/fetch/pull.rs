@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wire::{
-    ChannelHashes, ChannelName, Lineage, Lsn, MANIFEST_TYPE, Manifest, SLICES_TYPE, Slice, headers,
+    ChannelHashes, ChannelName, ChannelSet, Lineage, Lsn, MANIFEST_TYPE, Manifest, SLICES_TYPE,
+    Slice, headers,
 };
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     check::{check_manifest, check_slices},
     endpoint::Endpoint,
     error::FetchError,
-    failure::Failure,
+    failure::{Failure, FailureKind},
     relays::{Question, Relays},
     report::{PullReport, with_report},
     standing::Standing,
@@ -28,6 +29,9 @@ pub struct PullRequest {
     pub hashes: Option<ChannelHashes>,
     /// The channels; empty for all that the token allows. `control` always comes with them.
     pub channels: Vec<ChannelName>,
+    /// The channels that the target has, where none are named: the token must allow just these, or
+    /// something would be passed over. None where that is all the same.
+    pub loaded: Option<ChannelSet>,
     /// Bytes of slices, uncompressed. The protocol's own default is 16 MiB, its most 64 MiB.
     pub limit_bytes: u64,
     /// How long the relay waits for something new, whole seconds, at most 60.
@@ -166,6 +170,13 @@ impl PullRequest {
             head: answer.required(headers::HEAD)?,
             through: answer.required(headers::THROUGH)?,
         };
+        if let Some(loaded) = &self.loaded {
+            let allowed: ChannelSet = answer.required(headers::CHANNELS)?;
+            if allowed != *loaded {
+                let (loaded, allowed) = (Box::new(loaded.clone()), Box::new(allowed));
+                return Err(answer.failure(FailureKind::Channels { loaded, allowed }));
+            }
+        }
         match self.lineage {
             Some(own) if own != standing.lineage => Err(answer
                 .malformed(format!("it is of lineage {}, {own} was asked for", standing.lineage))),

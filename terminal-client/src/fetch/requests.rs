@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use wire::{
-    ChannelName, Lag, Lsn, Report, Snapshot, SnapshotList, SourceList, SourceName, TerminalReport,
+    ChannelName, ChannelSet, Lag, Lsn, Report, Snapshot, SnapshotList, SourceList, SourceName,
+    TerminalReport, headers,
 };
 
 use super::{
@@ -16,10 +17,9 @@ use super::{
 impl Relays {
     /// The complete snapshots, newest first, with the tables of these channels (empty: all that the
     /// token allows).
-    pub async fn snapshots(&self, channels: &[ChannelName]) -> Result<Vec<Snapshot>, FetchError> {
+    pub async fn snapshots(&self, channels: &[ChannelName]) -> Result<Offer, FetchError> {
         let question = Snapshots { channels: channels.to_vec() };
-        let (_, list) = self.ask(&question, self.settings().patience).await?;
-        Ok(list.snapshots)
+        Ok(self.ask(&question, self.settings().patience).await?.1)
     }
 
     /// Tells a relay of the terminal, its last word after its last commit. Tries each relay once.
@@ -43,6 +43,15 @@ impl Relays {
     }
 }
 
+/// What there is to load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The snapshots, newest first.
+    pub snapshots: Vec<Snapshot>,
+    /// The channels whose tables they hold: those asked for, or all that the token allows.
+    pub channels: ChannelSet,
+}
+
 /// Asks for the snapshots of some channels.
 #[derive(Debug)]
 pub(super) struct Snapshots {
@@ -50,17 +59,24 @@ pub(super) struct Snapshots {
 }
 
 impl Question for Snapshots {
-    type Answer = SnapshotList;
+    type Answer = Offer;
 
-    async fn ask(&self, endpoint: &Endpoint) -> Result<SnapshotList, Failure> {
+    async fn ask(&self, endpoint: &Endpoint) -> Result<Offer, Failure> {
         let mut request = endpoint.get("snapshot");
         if !self.channels.is_empty() {
             request = request.query(&[("channels", channel_list(&self.channels))]);
         }
         let answer = endpoint.send("snapshot", request, Duration::ZERO).await?;
-        let list: SnapshotList = answer.json(endpoint.settings().json_bytes).await?;
-        let wrong = list.snapshots.iter().try_for_each(check_snapshot).err();
-        wrong.map_or(Ok(list), |why| Err(endpoint.malformed("snapshot", why)))
+        let channels = match self.channels.as_slice() {
+            [] => answer.required(headers::CHANNELS),
+            asked => Ok(asked.iter().cloned().collect()),
+        };
+        let SnapshotList { snapshots } = answer.json(endpoint.settings().json_bytes).await?;
+        let wrong = snapshots.iter().try_for_each(check_snapshot).err();
+        match wrong {
+            Some(why) => Err(endpoint.malformed("snapshot", why)),
+            None => Ok(Offer { snapshots, channels: channels? }),
+        }
     }
 }
 

@@ -2,17 +2,17 @@ use wire::Snapshot;
 
 use super::{error::PullError, settings::Settings, trouble::Trouble};
 use crate::{
-    fetch::Refusal,
+    fetch::{Offer, Refusal},
     progress::Progress,
     target::{LoadPoint, LoadRecord, Stored, Target, snapshot_id},
 };
 
-/// The snapshots to choose from, newest first, at least one: waits for it as long as the patience lasts.
-pub(super) async fn snapshots(settings: &Settings) -> Result<Vec<Snapshot>, PullError> {
+/// What there is to load, at least one snapshot: waits for it as long as the patience lasts.
+pub(super) async fn snapshots(settings: &Settings) -> Result<Offer, PullError> {
     let mut trouble = Trouble::new(settings.patience);
     loop {
         let error = match settings.relays.snapshots(&settings.channels).await {
-            Ok(snapshots) if !snapshots.is_empty() => return Ok(snapshots),
+            Ok(offer) if !offer.snapshots.is_empty() => return Ok(offer),
             Ok(_) => PullError::NotReady {
                 relay: settings.relays.in_use(),
                 source_name: settings.source.clone(),

@@ -10,7 +10,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    fetch::{SnapshotObjects, Spool},
+    fetch::{Offer, SnapshotObjects, Spool},
     position::Position,
     progress::Progress,
     range::{Malformed, ObjectFile},
@@ -37,12 +37,13 @@ pub(super) async fn load<T: Target>(
     let unfinished = target.unfinished_load(&settings.source).await?;
     // Beside a position, a first load's record can only be a left-over; its tables must not go.
     let unfinished = unfinished.filter(|record| !again || record.plan.reload.is_some());
-    let snapshot = choose(snapshots(settings).await?, unfinished.as_ref());
-    order.permits(settings, &snapshot)?;
+    let Offer { snapshots, channels } = snapshots(settings).await?;
+    let snapshot = choose(snapshots, unfinished.as_ref());
+    order.permits(settings, &snapshot, &channels)?;
     let mut stored = Stored {
         position: Position::proved(snapshot.lineage, snapshot.lsn, snapshot.hashes.clone()),
         state: StoredState::Loading,
-        channels: settings.stored_channels(),
+        channels: channels.names(),
         channel_map: snapshot.channel_map.clone(),
     };
     let noted = (!again).then_some(&stored);

@@ -97,7 +97,7 @@ impl<T: Target> Session<'_, T> {
             None => Some(Order::First),
             // A reload that was begun is finished first, whoever began it.
             Some(stored) if goal == Goal::Reload || self.is_reloading().await? => {
-                Some(Order::Again(stored.position.clone()))
+                Some(Order::Again(stored.clone()))
             }
             Some(_) => None,
         };
@@ -122,7 +122,7 @@ impl<T: Target> Session<'_, T> {
                 Err(error) if error.is_expired() => {
                     self.progress.say(&format!("{error}"));
                     stored = self.target.stored(&self.settings.source).await?;
-                    order = stored.as_ref().map(|stored| Order::Beyond(stored.position.clone()));
+                    order = stored.clone().map(Order::Beyond);
                 }
                 ended => return ended,
             }
@@ -169,6 +169,7 @@ impl<T: Target> Session<'_, T> {
         let request = PrefetchRequest {
             from: stored.position.clone(),
             channels: settings.channels.clone(),
+            loaded: settings.channels.is_empty().then(|| stored.channel_set()),
             limit_bytes: settings.bounds.answer_bytes,
             wait: match goal {
                 Goal::Head | Goal::Reload => Duration::ZERO,

@@ -1,6 +1,6 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use wire::{ChannelName, SourceName, TerminalName};
+use wire::{ChannelName, ChannelSet, SourceName, TerminalName};
 
 use super::error::PullError;
 use crate::{fetch::Relays, target::Stored};
@@ -59,27 +59,13 @@ impl Settings {
         channel.is_control() || self.channels.is_empty() || self.channels.contains(channel)
     }
 
-    /// Refuses other channels than those that the target was loaded with.
+    /// Refuses other channels by name than those that the target was loaded with. Where none are named,
+    /// the token decides, and every answer of a relay says what it allows.
     pub(super) fn check_channels(&self, stored: &Stored) -> Result<(), PullError> {
-        let asked = self.stored_channels();
-        if stored.channels == asked {
+        let (own, asked) = (stored.channel_set(), ChannelSet::of(Some(&self.channels)));
+        if self.channels.is_empty() || own == asked {
             return Ok(());
         }
-        let shown = |channels: &Option<Vec<ChannelName>>| match channels {
-            None => "all channels".to_owned(),
-            Some(channels) => {
-                let names: Vec<&str> = channels.iter().map(ChannelName::as_str).collect();
-                format!("the channels {}", names.join(", "))
-            }
-        };
-        Err(PullError::Channels { own: shown(&stored.channels), asked: shown(&asked) })
-    }
-
-    /// The channels as a target remembers them.
-    pub(super) fn stored_channels(&self) -> Option<Vec<ChannelName>> {
-        let mut channels = self.channels.clone();
-        channels.sort();
-        channels.dedup();
-        (!channels.is_empty()).then_some(channels)
+        Err(PullError::Channels { own: own.shown(), asked: asked.shown() })
     }
 }

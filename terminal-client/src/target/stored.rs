@@ -1,4 +1,4 @@
-use wire::{ChannelMap, ChannelName, Lsn};
+use wire::{ChannelMap, ChannelName, ChannelSet, Lsn};
 
 use crate::position::Position;
 
@@ -9,7 +9,7 @@ pub struct Stored {
     pub position: Position,
     /// Whether its first load is complete.
     pub state: StoredState,
-    /// The channels it was loaded with; none for all that the token allows.
+    /// The channels it was loaded with; none for all that there are.
     pub channels: Option<Vec<ChannelName>>,
     /// The channel map in force at the position.
     pub channel_map: ChannelMap,
@@ -40,6 +40,11 @@ impl StoredState {
 }
 
 impl Stored {
+    /// The channels it was loaded with.
+    pub fn channel_set(&self) -> ChannelSet {
+        ChannelSet::of(self.channels.as_ref())
+    }
+
     /// The position that the target's data has, once its first load is complete.
     pub fn applied(&self) -> Option<Lsn> {
         (self.state == StoredState::Ready).then_some(self.position.lsn)

@@ -19,7 +19,7 @@ use crate::{
     access::Action,
     log::{Planned, Pull, ReadError, SliceReader, Standing, StoreError},
     server::{
-        access::channels,
+        access::{channels, tell_channels},
         app::{App, blocking, unix_seconds},
         metrics::{Waiting, pulled, sent_slices},
         params::{Asked, Names},
@@ -66,6 +66,7 @@ pub(in crate::server) async fn pull(
         limit_bytes: query.limit.unwrap_or(DEFAULT_LIMIT).min(MOST_LIMIT),
         hashes: reported::hashes(&headers)?,
     };
+    access.require_loaded(pull.hashes.iter().map(|(channel, _)| channel))?;
     let lineage = reported::lineage(&headers)?;
     if let Some(report) = reported::report(&headers, lineage)? {
         let told = source.fleet().terminal_report(&report, app.clock.now());
@@ -80,7 +81,9 @@ pub(in crate::server) async fn pull(
     let planned = plan_patiently(&app, &source, pull.clone(), bounded(query.wait)).await?;
     // A token that was revoked during the wait gets nothing any more.
     app.grant(&headers, Action::Pull)?;
-    Ok(answer(&source, &pull, planned, unix_seconds(app.clock.now())))
+    let mut answer = answer(&source, &pull, planned, unix_seconds(app.clock.now()));
+    tell_channels(&mut answer, &access);
+    Ok(answer)
 }
 
 /// Plans the answer; where there is none yet, waits for it.

@@ -15,7 +15,7 @@ use crate::{
     access::Action,
     log::{Channels, MOST_SNAPSHOTS, StoreError},
     server::{
-        access::channels,
+        access::{channels, tell_channels},
         app::{App, blocking, unix_seconds},
         params::{Asked, Names},
         problem::Refused,
@@ -46,6 +46,7 @@ pub(in crate::server) async fn snapshots(
     if let Ok(lineage) = lineage {
         answer.headers_mut().insert(headers::LINEAGE, lineage);
     }
+    tell_channels(&mut answer, &access);
     let private = HeaderValue::from_static("no-store, private");
     answer.headers_mut().insert(header::CACHE_CONTROL, private);
     Ok(answer)

@@ -153,7 +153,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answers: &[
             (
                 200,
-                "Slices; or, for closed ranges, a manifest of the objects to fetch",
+                "Slices; or, for closed ranges, a manifest of the objects to fetch. The header Tailwater-Channels says what the token allows",
                 &[Content::Bytes(SLICES_TYPE), Content::JsonAs(MANIFEST_TYPE, "Manifest")],
             ),
             (204, "Nothing came in that time", &[]),
@@ -189,7 +189,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         roles: &["capture", "terminal", "ops"],
         parameters: &[CHANNELS],
         body: None,
-        answers: &[(200, "The snapshots, with addresses", &[Content::Json("SnapshotList")])],
+        answers: &[(
+            200,
+            "The snapshots, with addresses. The header Tailwater-Channels says what the token allows",
+            &[Content::Json("SnapshotList")],
+        )],
         problems: &[400, 401, 403, 404, 500],
     },
     Operation {

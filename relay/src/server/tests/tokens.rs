@@ -45,6 +45,20 @@ async fn roles_and_channels() {
     let found = slices(relay.pull(Lsn::new(1000), "").await).await;
     let names: Vec<&str> = found[0].header().channels.iter().map(|c| c.channel.as_str()).collect();
     assert_eq!(names, ["a", "control"]);
+    let answer = ok(relay.pull(Lsn::new(1000), "&channels=a").await).await;
+    assert_eq!(answer.headers()[headers::CHANNELS], "control,a");
+    // A terminal that shows a hash of `b` has its rows: it must not pass over their changes.
+    for (channel, fits) in [("a", true), ("control", true), ("b", false)] {
+        let shown = format!("{channel}={}", wire::Hash::of(b"x"));
+        let pull = relay.ask(Method::GET, "/v1/orders/log?after=0/3E9");
+        let answer = pull.header(headers::HASHES, shown).send().await.unwrap();
+        if fits {
+            ok(answer).await;
+        } else {
+            let found = problem(answer, ProblemKind::Forbidden).await;
+            assert!(found.detail.contains("loaded with 'b' too"), "{}", found.detail);
+        }
+    }
     problem(relay.pull(Lsn::new(1000), "&channels=a,b").await, ProblemKind::Forbidden).await;
     problem(relay.get("/v1/orders/snapshot?channels=b").await, ProblemKind::Forbidden).await;
     ok(relay.get("/v1/orders/lag").await).await;
@@ -56,6 +70,8 @@ async fn roles_and_channels() {
     relay.token = Some(all);
     let found = slices(relay.pull(Lsn::new(1000), "").await).await;
     assert_eq!(found[0].header().channels.len(), 3);
+    let answer = ok(relay.pull(Lsn::new(1000), "").await).await;
+    assert_eq!(answer.headers()[headers::CHANNELS], "*");
 
     relay.token = Some(ops);
     let forget = relay.ask(Method::DELETE, "/v1/orders/terminals/t").send().await.unwrap();
@@ -97,6 +113,7 @@ async fn snapshots_hold_back_what_is_not_for_the_token() {
     relay.token = Some(add(data.path(), "some", Role::Terminal, Some(&["a"])));
     let list = ok(relay.get("/v1/orders/snapshot").await).await;
     assert_eq!(list.headers()[headers::LINEAGE], begun.lineage.unwrap().to_string());
+    assert_eq!(list.headers()[headers::CHANNELS], "control,a");
     let list: wire::SnapshotList = list.json().await.unwrap();
     let names: Vec<String> =
         list.snapshots[0].hashes.iter().map(|(name, _)| name.to_string()).collect();

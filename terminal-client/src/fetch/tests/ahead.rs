@@ -29,6 +29,7 @@ fn start(relay: &FakeRelay, settings: FetchSettings) -> Bench {
     let request = PrefetchRequest {
         from: Position::proved(lineage(), lsn(100), ChannelHashes::default()),
         channels: Vec::new(),
+        loaded: None,
         limit_bytes: 1 << 20,
         wait: Duration::ZERO,
         report: PullReport::default(),

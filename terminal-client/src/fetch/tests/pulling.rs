@@ -35,6 +35,7 @@ async fn a_pull_says_what_it_wants_and_who_it_is() {
     let request = PullRequest {
         hashes: Some(ChannelHashes::from_iter([(sales.clone(), hash)])),
         channels: vec![ChannelName::default_channel(), sales],
+        loaded: None,
         limit_bytes: 5_000_000,
         wait: Duration::from_millis(7_900),
         report: PullReport {
@@ -248,6 +249,36 @@ async fn nothing_new_and_closed_ranges() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Another relay's token may be the right one.
+#[tokio::test]
+async fn a_token_for_other_channels_than_the_target_has_is_refused() {
+    let allowing = async |channels: &str| {
+        let mut headers = standing(100, 100);
+        headers.retain(|(name, _)| *name != "Tailwater-Channels");
+        headers.push(("Tailwater-Channels", channels.to_owned()));
+        FakeRelay::scripted(vec![pull_reply(204, "", &headers, b"")]).await
+    };
+    let narrow = allowing("control,sales").await;
+    for (loaded, code, advice) in [("*", 3, "the token that it was loaded with"), ("sales", 0, "")]
+    {
+        let request = PullRequest { loaded: Some(loaded.parse().unwrap()), ..pull_after(lsn(100)) };
+        let pulled = relays_with(vec![narrow.address()], settings()).pull(&request).await;
+        let (found, text) = match &pulled {
+            Ok(_) => (0, String::new()),
+            Err(error) => (error.exit_code(), error.to_string()),
+        };
+        assert!(found == code && text.contains(advice), "{loaded}: {found}: {text}");
+    }
+    let wide = allowing("*").await;
+    let request = PullRequest { loaded: Some("sales".parse().unwrap()), ..pull_after(lsn(100)) };
+    let error = relays_with(vec![wide.address()], settings()).pull(&request).await.unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{error}");
+    assert!(error.to_string().contains("--channels sales"), "{error}");
+    let both = relays_with(vec![narrow.address(), wide.address()], settings());
+    let request = PullRequest { loaded: Some("*".parse().unwrap()), ..pull_after(lsn(100)) };
+    assert!(matches!(both.pull(&request).await, Ok(Pulled::Nothing { .. })));
 }
 
 #[tokio::test]

@@ -47,9 +47,24 @@ async fn sources_and_snapshots() {
     let relays = relays_with(vec![relay.address()], settings());
     assert_eq!(relays.sources().await.unwrap(), [source()]);
     let channels = [wire::ChannelName::control(), wire::ChannelName::default_channel()];
-    assert_eq!(relays.snapshots(&channels).await.unwrap(), [listed]);
+    let offer = relays.snapshots(&channels).await.unwrap();
+    assert_eq!(offer.snapshots, [listed]);
+    assert_eq!(offer.channels.to_string(), "control,default");
     assert_eq!(relay.seen()[1].query, "channels=control%2Cdefault");
     assert!(relays.lag().await.is_err());
+}
+
+#[tokio::test]
+async fn snapshots_of_all_that_the_token_allows_say_what_that_is() {
+    let listed = snapshot(100, &[vec![b"a".to_vec()]], "s");
+    let reply = Reply::json(&wire::SnapshotList { snapshots: vec![listed] });
+    let replies = vec![reply.clone().with("Tailwater-Channels: control,sales"), reply];
+    let relay = FakeRelay::scripted(replies).await;
+    let relays = relays_with(vec![relay.address()], impatient());
+    let offer = relays.snapshots(&[]).await.unwrap();
+    assert_eq!(offer.channels.shown(), "the channel 'sales'");
+    let error = relays.snapshots(&[]).await.unwrap_err().to_string();
+    assert!(error.contains("the header tailwater-channels is missing"), "{error}");
 }
 
 #[tokio::test]

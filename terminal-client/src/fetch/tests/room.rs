@@ -52,6 +52,7 @@ async fn ranges_ahead_wait_for_room_in_the_spool() {
     let request = PrefetchRequest {
         from: Position::proved(lineage(), lsn(100), ChannelHashes::default()),
         channels: Vec::new(),
+        loaded: None,
         limit_bytes: 1 << 20,
         wait: Duration::ZERO,
         report: PullReport::default(),
@@ -69,7 +70,9 @@ async fn ranges_ahead_wait_for_room_in_the_spool() {
 /// A relay that lists this snapshot, and of each object gives no byte.
 async fn stalling(of: Snapshot) -> FakeRelay {
     FakeRelay::start(move |request, _| match request.path.ends_with("/snapshot") {
-        true => Reply::json(&SnapshotList { snapshots: vec![of.clone()] }),
+        true => {
+            Reply::json(&SnapshotList { snapshots: vec![of.clone()] }).with("Tailwater-Channels: *")
+        }
         false => Reply::new(200, &[("Content-Length", "5000")], b"").stalling(),
     })
     .await

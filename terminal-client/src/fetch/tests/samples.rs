@@ -55,6 +55,7 @@ pub(crate) fn pull_after(after: Lsn) -> PullRequest {
         lineage: Some(lineage()),
         hashes: None,
         channels: Vec::new(),
+        loaded: None,
         limit_bytes: 1 << 20,
         wait: Duration::ZERO,
         report: crate::fetch::PullReport::default(),
@@ -88,6 +89,7 @@ pub(crate) fn standing(head: u64, through: u64) -> Vec<(&'static str, String)> {
         ("Tailwater-Lineage", lineage().to_string()),
         ("Tailwater-Head", lsn(head).to_string()),
         ("Tailwater-Through", lsn(through).to_string()),
+        ("Tailwater-Channels", "*".to_owned()),
     ]
 }
 

@@ -83,7 +83,10 @@ async fn relay(
 ) -> FakeRelay {
     FakeRelay::start(move |request, _| match request.path.rsplit('/').next() {
         Some("log") => log(request),
-        Some("snapshot") => Reply::json(&SnapshotList { snapshots: vec![snapshot.clone()] }),
+        Some("snapshot") => {
+            let list = SnapshotList { snapshots: vec![snapshot.clone()] };
+            Reply::json(&list).with("Tailwater-Channels: *")
+        }
         Some("report") => Reply::new(204, &[], b""),
         Some("lag") => Reply::json(&json!({
             "source": "orders", "lineage": lineage(), "master": {"lsn": null, "seen_at": null},
