@@ -24,6 +24,8 @@ pub(super) fn check_existing(
         })
     };
     let name = quote(&shape.name);
+    // A pull would find everything as it was before the reload.
+    let again = if must_be_empty { "pull again" } else { "reload again" };
     if shape.kind != "table" {
         let why = format!("there is a {} of the name {name} in the file", shape.kind);
         return error(why, "rename or drop it, or take another file".into());
@@ -44,7 +46,7 @@ pub(super) fn check_existing(
         let Some(found) = shape.column(&column.name).filter(|found| !found.generated) else {
             return error(
                 format!("it has no column {quoted} to write to, which the source's has"),
-                format!("run ALTER TABLE {name} ADD COLUMN {}; then pull again", column.sql()),
+                format!("run ALTER TABLE {name} ADD COLUMN {}; then {again}", column.sql()),
             );
         };
         if !column.kind.fits(found.affinity) {
@@ -54,7 +56,7 @@ pub(super) fn check_existing(
                     if found.declared.is_empty() { "without a type" } else { &found.declared }
                 ),
                 format!(
-                    "make the table with {quoted} {declared}, or drop it and have it made; then pull again"
+                    "make the table with {quoted} {declared}, or drop it and have it made; then {again}"
                 ),
             );
         }
@@ -66,7 +68,7 @@ pub(super) fn check_existing(
             format!(
                 "its column {quoted} is NOT NULL without a default, and the source has no such column"
             ),
-            "give it a default; then pull again".into(),
+            format!("give it a default; then {again}"),
         );
     }
     if !must_be_empty {

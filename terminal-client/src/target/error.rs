@@ -2,6 +2,9 @@ use wire::Lsn;
 
 use super::operation::Operation;
 
+/// Behind the advice to add a column that the stream has: what its rows lack then.
+pub const LATER_COLUMN: &str = "Rows that are here have NULL in it then: where the source has values for them, see that a snapshot newer than the column is there (`tailwater-capture snapshot --wait`), and run `tailwater-terminal reload`";
+
 /// A change that cannot be applied. Nothing of its target transaction is.
 #[derive(Debug, thiserror::Error)]
 #[error(

@@ -8,7 +8,7 @@ mod proof;
 mod row;
 mod stored;
 
-pub use error::{TargetError, Unapplied};
+pub use error::{LATER_COLUMN, TargetError, Unapplied};
 pub use interface::Target;
 pub use load::{
     Kept, LoadPlan, LoadPoint, LoadRecord, LoadRow, Named, Reload, shadow_name, snapshot_id,

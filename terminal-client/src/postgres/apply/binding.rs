@@ -6,7 +6,7 @@ use super::super::{
     catalog::Table,
     quote::{ident, qualified},
 };
-use crate::target::TargetError;
+use crate::target::{LATER_COLUMN, TargetError};
 
 /// How one definition of a source's table meets the table at the target.
 #[derive(Debug)]
@@ -92,10 +92,12 @@ fn advice(relation: &Relation, column: &RelationColumn, table: &Table) -> String
     let others = table.columns.iter().filter(|other| !other.generated && !comes(&other.name));
     let others: Vec<String> = others.map(|other| ident(&other.name)).collect();
     if others.is_empty() {
-        return format!("add it: ALTER TABLE {name} ADD COLUMN {quoted} {of}; then pull again");
+        return format!(
+            "add it: ALTER TABLE {name} ADD COLUMN {quoted} {of}; then pull again. {LATER_COLUMN}"
+        );
     }
     format!(
-        "if it is the new name of {}: ALTER TABLE {name} RENAME COLUMN … TO {quoted}; if it is a new column: ALTER TABLE {name} ADD COLUMN {quoted} {of}; then pull again",
+        "if it is the new name of {}: ALTER TABLE {name} RENAME COLUMN … TO {quoted}; if it is a new column: ALTER TABLE {name} ADD COLUMN {quoted} {of}; then pull again. {LATER_COLUMN}",
         others.join(" or ")
     )
 }

@@ -215,6 +215,7 @@ fn a_missing_column_is_named_with_the_sql_that_adds_it() {
         error.contains(&format!("ALTER TABLE {T} ADD COLUMN \"doc\" pg_catalog.json")),
         "{error}"
     );
+    assert!(error.contains("`tailwater-terminal reload`"), "{error}");
     table.columns.push(Column { name: "document".into(), ..table_column("json") });
     let error = Binding::new("target", &relation(ReplicaIdentity::Default), &table).unwrap_err();
     let error = error.to_string();

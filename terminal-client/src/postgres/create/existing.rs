@@ -42,6 +42,8 @@ pub(super) async fn check_existing(
     may_have: Rows,
 ) -> Result<(), TargetError> {
     let name = qualified(&definition.schema, &definition.name);
+    // A pull would find everything as it was before the reload.
+    let again = if may_have == Rows::Any { "reload again" } else { "pull again" };
     let error = |why: String, advice: String| {
         Err(TargetError::Table {
             target: target.to_owned(),
@@ -62,7 +64,7 @@ pub(super) async fn check_existing(
             return error(
                 format!("it has no column {quoted}, which the source's has"),
                 format!(
-                    "run ALTER TABLE {name} ADD COLUMN {quoted} {}; then pull again",
+                    "run ALTER TABLE {name} ADD COLUMN {quoted} {}; then {again}",
                     column.type_sql
                 ),
             );
@@ -75,7 +77,7 @@ pub(super) async fn check_existing(
                     found.type_sql, column.type_sql
                 ),
                 format!(
-                    "run ALTER TABLE {name} ALTER COLUMN {quoted} TYPE {}; then pull again",
+                    "run ALTER TABLE {name} ALTER COLUMN {quoted} TYPE {}; then {again}",
                     column.type_sql
                 ),
             );
@@ -89,7 +91,7 @@ pub(super) async fn check_existing(
             format!(
                 "its column {quoted} is NOT NULL without a default, and the source has no such column"
             ),
-            format!("run ALTER TABLE {name} ALTER COLUMN {quoted} DROP NOT NULL; then pull again"),
+            format!("run ALTER TABLE {name} ALTER COLUMN {quoted} DROP NOT NULL; then {again}"),
         );
     }
     if may_have == Rows::Any {

@@ -71,7 +71,7 @@ async fn column_list(
                 "it is not at the target, and cannot be created: the type {of} of its column \"{}\" is not there",
                 column.name
             ),
-            advice: format!("create the type {of} as the source has it, then pull again"),
+            advice: format!("create the type {of} as the source has it, then try again"),
         })?;
         columns.push(format!("{} {sql}", ident(&column.name)));
     }

@@ -76,7 +76,7 @@ async fn create(
         table: format!("{}.{}", definition.schema, definition.name),
         why: format!("it cannot be created: {why}"),
         advice:
-            "create what it needs, or the table itself with the source's columns, then pull again"
+            "create what it needs, or the table itself with the source's columns, then try again"
                 .into(),
     })
 }

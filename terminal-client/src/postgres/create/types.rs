@@ -79,7 +79,7 @@ async fn ensure_extension(
             target: target.to_owned(),
             doing: format!("create the extension {}, which the source uses", extension.name),
             why: format!(
-                "{why}; install it on the target's server and run CREATE EXTENSION {name} in the target's database, then pull again"
+                "{why}; install it on the target's server and run CREATE EXTENSION {name} in the target's database, then try again"
             ),
         }),
     }
@@ -112,7 +112,7 @@ async fn ensure_type(
             target: target.to_owned(),
             table: format!("(type) {name}"),
             why: format!("it lacks the value {}", literal(label)),
-            advice: format!("run ALTER TYPE {name} ADD VALUE {}; then pull again", literal(label)),
+            advice: format!("run ALTER TYPE {name} ADD VALUE {}; then try again", literal(label)),
         }),
     }
 }

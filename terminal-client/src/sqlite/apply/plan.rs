@@ -13,7 +13,7 @@ use super::{
     },
     write::{Names, Write, shape_of},
 };
-use crate::target::TargetError;
+use crate::target::{LATER_COLUMN, TargetError};
 
 /// Statements kept for one relation; each mix of unchanged columns has its own.
 const MAX_WRITES: usize = 1_000;
@@ -172,10 +172,10 @@ fn check(
             let others = shape.columns.iter().filter(|other| !comes(&other.name));
             let others: Vec<String> = others.map(|other| quote(&other.name)).collect();
             let advice = match others.is_empty() {
-                true => format!("run ALTER TABLE {name} ADD COLUMN {sql}; then pull again"),
+                true => format!("run ALTER TABLE {name} ADD COLUMN {sql}; then pull again. {LATER_COLUMN}"),
                 // To add it would leave the rows without the values that they have in the other.
                 false => format!(
-                    "if it is the new name of {}, run ALTER TABLE {name} RENAME COLUMN … TO {quoted}; if it is a new column, ALTER TABLE {name} ADD COLUMN {sql}; then pull again",
+                    "if it is the new name of {}, run ALTER TABLE {name} RENAME COLUMN … TO {quoted}; if it is a new column, ALTER TABLE {name} ADD COLUMN {sql}; then pull again. {LATER_COLUMN}",
                     others.join(" or ")
                 ),
             };

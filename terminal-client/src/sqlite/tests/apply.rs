@@ -167,6 +167,7 @@ async fn a_table_of_the_stream_is_made_and_a_new_column_is_asked_for() {
     let change = || vec![insert(&relation(&wider), &["1", "a", "1", "\\x01"])];
     let error = place.apply(change()).await.unwrap_err().to_string();
     assert!(error.contains("ALTER TABLE \"items\" ADD COLUMN \"sku\" BLOB"), "{error}");
+    assert!(error.contains("`tailwater-terminal reload`"), "{error}");
     place.look().execute_batch("ALTER TABLE items ADD COLUMN sku BLOB").unwrap();
     place.apply(change()).await.unwrap();
     assert_eq!(place.rows("SELECT * FROM items"), ["1|'a'|1|x01"]);
