@@ -152,11 +152,13 @@ fn rights(
 fn reading(source: &Source, plan: &PublicationPlan) -> Vec<Finding> {
     let mut findings = Vec::new();
     let role = escape_identifier(source.user());
+    // Tables whose identity is still to be decided are read too, once it is.
+    let tables = || plan.publish.iter().chain(&plan.keyless);
     let closed: BTreeSet<&str> =
-        plan.publish.iter().filter(|table| !table.reachable).map(|t| t.schema.as_str()).collect();
-    let unreadable: Vec<_> = plan.publish.iter().filter(|table| !table.readable).collect();
+        tables().filter(|table| !table.reachable).map(|t| t.schema.as_str()).collect();
+    let unreadable: Vec<_> = tables().filter(|table| !table.readable).collect();
     if !closed.is_empty() || !unreadable.is_empty() {
-        let count = plan.publish.iter().filter(|t| !t.readable || !t.reachable).count();
+        let count = tables().filter(|t| !t.readable || !t.reachable).count();
         let what = format!("the role {} may not read {count} of the tables", source.user());
         let schemas = closed.into_iter().map(|schema| {
             format!("GRANT USAGE ON SCHEMA {} TO {role};", escape_identifier(schema))
@@ -210,7 +212,7 @@ fn keyless(plan: &PublicationPlan) -> Vec<Finding> {
 
 /// What making the publication needs.
 fn publishing(source: &Source, scope: &CheckScope<'_>, plan: &PublicationPlan) -> Vec<Finding> {
-    if plan.publish.iter().all(|table| table.owned) {
+    if plan.publish.iter().chain(&plan.keyless).all(|table| table.owned) {
         return Vec::new();
     }
     let list: Vec<String> = plan.publish.iter().map(TableFacts::quoted).collect();
@@ -223,7 +225,12 @@ fn publishing(source: &Source, scope: &CheckScope<'_>, plan: &PublicationPlan) -
     );
     let member =
         format!("-- or: GRANT <owner of the tables> TO {};", escape_identifier(source.user()));
-    vec![Finding::missing(what, [create, member])]
+    // Published without an identity, a table's updates would fail: the operator decides first.
+    let first = (!plan.keyless.is_empty()).then(|| {
+        "-- first decide about the tables without a replica identity (above), then run check again: they are not in this list"
+            .to_owned()
+    });
+    vec![Finding::missing(what, first.into_iter().chain([create, member]))]
 }
 
 fn names<'a>(tables: impl Iterator<Item = &'a TableFacts>) -> String {

@@ -5,7 +5,7 @@ use super::{
     settings::{Common, common, selection},
 };
 use crate::{
-    begin::{CheckScope, check},
+    begin::{CheckScope, Finding, check},
     explain,
     run::RunError,
     settings::object_name,
@@ -17,6 +17,9 @@ pub(super) async fn run(args: CheckArgs) -> Result<(), Failure> {
     let mut config = Config::read(args.master.config.as_deref())?;
     let Common { source, name, slot, publication } = common(args.master, &mut config)?;
     let selection = selection(args.tables, &mut config)?;
+    if let Some(note) = nameless(name.is_some(), slot.is_some(), publication.is_some()) {
+        println!("{note}");
+    }
     let default = name.as_ref().map_or_else(|| "tailwater".to_owned(), object_name);
     let (slot, publication) =
         (slot.unwrap_or_else(|| default.clone()), publication.unwrap_or(default));
@@ -49,4 +52,15 @@ pub(super) async fn run(args: CheckArgs) -> Result<(), Failure> {
     }
     println!("{source} is ready to be captured");
     Ok(())
+}
+
+/// Where neither flag says what slot and publication are called: `run` calls them after its --name.
+fn nameless(name: bool, slot: bool, publication: bool) -> Option<Finding> {
+    let given = name || (slot && publication);
+    (!given).then(|| {
+        Finding::note(
+            "no --name is given: what follows is for a slot and a publication called 'tailwater'",
+            ["give the --name that `run` will have (or --slot and --publication), and the SQL is for its own names".to_owned()],
+        )
+    })
 }

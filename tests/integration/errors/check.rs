@@ -154,3 +154,33 @@ fn a_slot_that_is_there_is_looked_at() {
         Ok(())
     });
 }
+
+#[test]
+fn the_sql_of_a_check_is_for_the_names_and_tables_of_the_run() {
+    test(async {
+        let cluster = Cluster::builder().without_fsync().start().await?;
+        let master = cluster.database().await?;
+        let sql = "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE keyless (n int);
+            CREATE ROLE reader LOGIN REPLICATION";
+        master.execute(sql).await?;
+        let url = cluster.url_as("reader", "", master.name());
+        let check = async |args: &[&str]| -> Result<Finished> {
+            let command = ProcessBuilder::new("check", harness::binary("tailwater-capture")?);
+            command.args(["check", "--source", &url]).args(args).run(LIMIT).await
+        };
+        let found = check(&[]).await?;
+        names(&found, &["no --name is given", "called 'tailwater'"]);
+        let found = check(&["--name", SOURCE]).await?;
+        assert_eq!(found.code, 3, "{}", found.stdout);
+        assert!(!found.stdout.contains("no --name"), "{}", found.stdout);
+        let (publish, keyless) = ("PUBLICATION \"tailwater_orders\"", "run check again");
+        names(&found, &["GRANT SELECT ON \"public\".\"keyless\"", publish, keyless]);
+        master.execute("ALTER TABLE keyless REPLICA IDENTITY FULL").await?;
+        let found = check(&["--name", SOURCE]).await?;
+        names(&found, &["FOR TABLE \"public\".\"keyless\", \"public\".\"t\";"]);
+        assert!(!found.stdout.contains(keyless), "{}", found.stdout);
+        let found = check(&["--slot", "s", "--publication", "p"]).await?;
+        assert!(!found.stdout.contains("no --name"), "{}", found.stdout);
+        Ok(())
+    });
+}
