@@ -2,6 +2,8 @@
 # line of each installs them where they are missing.
 
 CARGO ?= cargo
+# Where cargo builds: CARGO_TARGET_DIR or its configuration may say another folder than target.
+TARGET = $(shell $(CARGO) metadata --format-version 1 --no-deps --offline | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 # Integration tests wait more than they compute; more than this, and they wait for each other.
 export RUST_TEST_THREADS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n + 1 : 8)))
 
@@ -18,7 +20,7 @@ help:
 
 demo: prepare
 	$(CARGO) build --workspace --bins
-	@target/debug/tailwater-demo
+	@$(TARGET)/debug/tailwater-demo
 
 test: prepare programs
 	$(CARGO) test --workspace </dev/null
@@ -40,7 +42,7 @@ test-big: prepare
 
 bench: prepare
 	$(CARGO) build --release --workspace --bins
-	@target/release/tailwater-bench </dev/null
+	@$(TARGET)/release/tailwater-bench </dev/null
 
 fmt:
 	$(CARGO) fmt --all
