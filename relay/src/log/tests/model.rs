@@ -54,7 +54,6 @@ fn step() -> impl Strategy<Value = Step> {
 type Commits = BTreeMap<ChannelName, Vec<(Lsn, Hash)>>;
 
 struct World {
-    folder: tempfile::TempDir,
     faults: Faults,
     log: Option<Log>,
     session: u64,
@@ -63,6 +62,8 @@ struct World {
     last: Option<Slice>,
     /// What readers have seen so far: nothing of it may ever change.
     seen: Commits,
+    /// Goes last: a log that is open still writes.
+    folder: tempfile::TempDir,
 }
 
 fn settings() -> LogSettings {
