@@ -54,7 +54,7 @@ async fn demo() -> Result<()> {
     if std::env::var_os("STAY").is_some_and(|stay| !stay.is_empty()) {
         stage.stay(&mut screen).await?;
     }
-    drop(stage);
+    stage.end().await;
     screen.say("Everything is stopped and removed.");
     screen.next_steps();
     Ok(())

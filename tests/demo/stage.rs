@@ -97,6 +97,22 @@ impl Stage {
         Ok(())
     }
 
+    /// Asks the processes to end, readers first; what does not is killed with the stage.
+    pub(crate) async fn end(mut self) {
+        for process in [
+            &mut self.postgres_terminal,
+            &mut self.sqlite_terminal,
+            &mut self.capture,
+            &mut *self.relay,
+        ] {
+            if process.pid().is_some()
+                && let Err(error) = process.stop().await
+            {
+                eprintln!("{error:#}");
+            }
+        }
+    }
+
     /// Stays up until Ctrl-C.
     pub(crate) async fn stay(&self, screen: &mut Screen) -> Result<()> {
         screen.title("It stays up until Ctrl-C");

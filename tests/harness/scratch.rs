@@ -54,6 +54,13 @@ impl Drop for Scratch {
     }
 }
 
+/// A folder for the temporary files of processes that the tests start.
+pub(crate) fn temporary_files() -> Result<PathBuf> {
+    let path = root()?.join("tmp");
+    fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    Ok(path)
+}
+
 /// Whether folders shall stay for a look afterwards.
 pub(crate) fn kept() -> bool {
     std::env::var_os("TAILWATER_KEEP").is_some_and(|value| !value.is_empty() && value != "0")

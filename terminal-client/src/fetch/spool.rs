@@ -2,6 +2,7 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Error, ErrorKind},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use tempfile::{Builder, NamedTempFile, TempDir};
@@ -11,6 +12,8 @@ use super::error::SpoolError;
 
 const PREFIX: &str = "tailwater-spool-";
 const LOCK: &str = "lock";
+/// Nobody takes so long to make a folder's lock.
+const MAKING: Duration = Duration::from_secs(3600);
 
 /// A folder for objects on their way, gone with this value; files in it go as soon as nobody needs
 /// them. It must outlive every file that was fetched into it. What a killed process left beside it
@@ -84,15 +87,23 @@ fn remove_left_behind(parent: &Path) {
             continue;
         }
         let folder = entry.path();
-        // A folder without a lock is just being made.
-        let Ok(lock) = File::options().write(true).open(folder.join(LOCK)) else { continue };
-        if lock.try_lock().is_ok() {
+        let is_left = match File::options().write(true).open(folder.join(LOCK)) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            // It is just being made, unless its maker was killed over it.
+            Err(error) => error.kind() == ErrorKind::NotFound && is_old(&folder),
+        };
+        if is_left {
             match std::fs::remove_dir_all(&folder) {
                 Ok(()) => tracing::debug!("removed {}, left behind", folder.display()),
                 Err(error) => tracing::debug!("cannot remove {}: {error}", folder.display()),
             }
         }
     }
+}
+
+fn is_old(folder: &Path) -> bool {
+    let age = std::fs::metadata(folder).and_then(|facts| facts.modified());
+    age.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age >= MAKING))
 }
 
 #[cfg(test)]
@@ -106,11 +117,21 @@ mod tests {
         std::fs::create_dir(&left).unwrap();
         std::fs::write(left.join(LOCK), "").unwrap();
         std::fs::write(left.join("object"), "x").unwrap();
+        // Killed in the making, long ago and just now.
+        let (old, young) = ("tailwater-spool-old", "tailwater-spool-young");
+        let (old, young) = (parent.path().join(old), parent.path().join(young));
+        for (folder, age) in [(&old, MAKING * 2), (&young, MAKING / 2)] {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::write(folder.join("lock.new"), "").unwrap();
+            let made = std::time::SystemTime::now() - age;
+            File::open(folder).unwrap().set_modified(made).unwrap();
+        }
         let foreign = parent.path().join("somebody-elses");
         std::fs::create_dir(&foreign).unwrap();
 
         let first = Spool::create(Some(parent.path())).unwrap();
         assert!(!left.exists() && foreign.exists());
+        assert!(!old.exists() && young.exists());
         let file = first.file(Hash::of(b"x")).unwrap();
         let second = Spool::create(Some(parent.path())).unwrap();
         assert!(first.path().exists() && file.path().exists());

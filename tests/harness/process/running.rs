@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use super::memory::Memory;
 use crate::{
     evidence,
+    scratch::temporary_files,
     spawn::{DeathSignal, send_signal, spawn},
 };
 
@@ -86,7 +87,7 @@ impl ProcessBuilder {
         self.spawn()?.wait(limit).await
     }
 
-    fn command(&self) -> Command {
+    fn command(&self) -> Result<Command> {
         let mut command = Command::new(&self.program);
         // The surroundings of whoever runs the tests decide nothing.
         for (name, _) in std::env::vars_os() {
@@ -99,10 +100,12 @@ impl ProcessBuilder {
             [("NO_PROXY", "127.0.0.1,localhost"), ("no_proxy", "127.0.0.1,localhost")];
         command
             .envs(proxies_off)
+            // What a killed process leaves goes with everything else.
+            .env("TMPDIR", temporary_files()?)
             .envs(self.env.iter().cloned())
             .args(&self.args)
             .stdin(Stdio::null());
-        command
+        Ok(command)
     }
 }
 
@@ -113,7 +116,7 @@ impl Process {
             bail!("{} runs already", self.builder.label);
         }
         let open = |path| File::options().append(true).open(path);
-        let mut command = self.builder.command();
+        let mut command = self.builder.command()?;
         command.stdout(open(&self.stdout)?).stderr(open(&self.stderr)?);
         let child = spawn(command, DeathSignal::Kill);
         self.child = Some(
