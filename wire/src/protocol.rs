@@ -25,6 +25,8 @@ pub mod headers {
     /// Answer to a pull and to the question for snapshots: the channels that the token allows, a
     /// [`crate::ChannelSet`].
     pub const CHANNELS: &str = "tailwater-channels";
+    /// Answer to the question for snapshots: capture's state, as in [`super::CaptureState`].
+    pub const CAPTURE: &str = "tailwater-capture";
     /// Append and upload: the capture session's number.
     pub const SESSION: &str = "tailwater-session";
     /// Pull: the terminal's name.

@@ -1,15 +1,15 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use super::{
     args::{Cli, Command, LogFormat},
     check,
     failure::Failure,
-    remove, settings, snapshot,
+    remove, settings,
+    signals::stop_signal,
+    snapshot,
 };
 use crate::run;
 
@@ -57,28 +57,6 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
             Ok(run::run(settings, stop_signal()?).await?)
         }
     }
-}
-
-fn stop_signal() -> Result<CancellationToken, Failure> {
-    let stop = CancellationToken::new();
-    let told = stop.clone();
-    let listen = |kind| {
-        signal(kind).map_err(|error| Failure {
-            code: 1,
-            text: format!("signals cannot be caught: {error}"),
-        })
-    };
-    let (mut terminate, mut interrupt) =
-        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-        told.cancel();
-    });
-    Ok(stop)
 }
 
 fn log_to_stderr(format: LogFormat) {

@@ -8,6 +8,7 @@ mod failure;
 mod main;
 mod remove;
 mod settings;
+mod signals;
 mod snapshot;
 
 pub use self::main::run_cli;

@@ -10,7 +10,7 @@ pub enum Role {
     Capture,
     /// Pulls: the log, snapshots, its own reports, the list of sources, the lag.
     Terminal,
-    /// Looks at everything and forgets terminals; writes nothing else.
+    /// Looks at everything, asks for snapshots and forgets terminals; writes nothing else.
     Ops,
 }
 

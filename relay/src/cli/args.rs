@@ -66,8 +66,8 @@ pub(super) struct TokenAddArgs {
     pub(super) name: TokenName,
     #[command(flatten)]
     pub(super) data: DataDir,
-    /// What its holder may do: capture feeds sources, terminal pulls, ops looks at everything and
-    /// forgets terminals
+    /// What its holder may do: capture feeds sources, terminal pulls, ops looks at everything,
+    /// asks for snapshots and forgets terminals
     #[arg(long, env = "TAILWATER_ROLE", value_enum)]
     pub(super) role: Role,
     /// The channels a terminal may read [default: all]

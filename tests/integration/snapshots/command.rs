@@ -54,3 +54,26 @@ fn a_capture_that_is_not_there_is_said_to_be_missing() {
         super::says(&setup.capture, 1, "the relay has the snapshot at").await
     });
 }
+
+#[test]
+fn who_waits_is_told_that_capture_went_away() {
+    test(async {
+        let master = Cluster::shared().await?.database().await?;
+        master.execute("CREATE TABLE t (id int PRIMARY KEY)").await?;
+        let relay =
+            RelayProcess::builder().args(&["--capture-offline-after", "8s"]).start().await?;
+        let mut setup = Setup::with(master, relay, Options::default()).await?;
+        let url = setup.relay.url();
+        setup.capture.pause()?;
+        let mut waiting = command(&url, SOURCE, &["--wait=10m"])?.spawn()?;
+        let mut interrupted = command(&url, SOURCE, &["--wait"])?.spawn()?;
+        for (process, limit) in [(&waiting, "600 s"), (&interrupted, "3600 s")] {
+            let what = format!("waiting until terminals can take it, at most {limit}");
+            eventually(&what, LIMIT, async || Ok(process.stdout().contains(&what))).await?;
+        }
+        says(&interrupted.stop().await?, 1, &["stopped by a signal", "stays noted"]);
+        setup.capture.kill()?;
+        says(&waiting.wait(LIMIT).await?, 4, &["no capture of 'orders'", "offline", "start it"]);
+        Ok(())
+    });
+}

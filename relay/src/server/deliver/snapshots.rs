@@ -17,6 +17,7 @@ use crate::{
     server::{
         access::{channels, tell_channels},
         app::{App, blocking, unix_seconds},
+        ops::lag_of,
         params::{Asked, Names},
         problem::Refused,
     },
@@ -39,14 +40,23 @@ pub(in crate::server) async fn snapshots(
     let access = app.grant(&request, Action::ReadSnapshot)?;
     let source = app.source(&source)?;
     let channels = channels(&access, query.channels.as_deref())?;
-    let (reading, now) = (source.clone(), unix_seconds(app.clock.now()));
-    let list = blocking(move || list(&reading, &channels, now)).await??;
+    let (reading, now) = (source.clone(), app.clock.now());
+    let (list, capture) = blocking(move || {
+        let list = list(&reading, &channels, unix_seconds(now));
+        list.map(|list| (list, lag_of(&reading, now).capture.state))
+    })
+    .await??;
     let mut answer = Json(list).into_response();
     let lineage = HeaderValue::from_str(&source.log.standing().lineage.to_string());
     if let Ok(lineage) = lineage {
         answer.headers_mut().insert(headers::LINEAGE, lineage);
     }
     tell_channels(&mut answer, &access);
+    // The name that JSON gives it.
+    let capture = serde_json::to_value(capture).unwrap_or_default();
+    if let Ok(capture) = HeaderValue::from_str(capture.as_str().unwrap_or_default()) {
+        answer.headers_mut().insert(headers::CAPTURE, capture);
+    }
     let private = HeaderValue::from_static("no-store, private");
     answer.headers_mut().insert(header::CACHE_CONTROL, private);
     Ok(answer)

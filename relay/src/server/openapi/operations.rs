@@ -191,7 +191,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         body: None,
         answers: &[(
             200,
-            "The snapshots, with addresses. The header Tailwater-Channels says what the token allows",
+            "The snapshots, with addresses. The header Tailwater-Channels says what the token allows, Tailwater-Capture what capture is doing",
             &[Content::Json("SnapshotList")],
         )],
         problems: &[400, 401, 403, 404, 500],

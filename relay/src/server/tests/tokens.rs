@@ -114,6 +114,7 @@ async fn snapshots_hold_back_what_is_not_for_the_token() {
     let list = ok(relay.get("/v1/orders/snapshot").await).await;
     assert_eq!(list.headers()[headers::LINEAGE], begun.lineage.unwrap().to_string());
     assert_eq!(list.headers()[headers::CHANNELS], "control,a");
+    assert!(list.headers().contains_key(headers::CAPTURE));
     let list: wire::SnapshotList = list.json().await.unwrap();
     let names: Vec<String> =
         list.snapshots[0].hashes.iter().map(|(name, _)| name.to_string()).collect();
