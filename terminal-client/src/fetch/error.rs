@@ -141,7 +141,7 @@ impl Refusal {
                 "This target follows another history of the source; nothing was applied. Check --relay and --source-name, or pull into a new target"
             }
             Self::OtherHistory => {
-                "This target and the relay have parted; nothing was applied. Pull into a new target, or find out which of the two was restored from a backup"
+                "This target and the relay have parted; nothing was applied. Find out which of the two was restored from a backup: if the relay is right, `tailwater-terminal reload` loads its newest snapshot over what is here, or pull into a new target"
             }
             Self::Expired { snapshot: Some(lsn) } => {
                 return format!(

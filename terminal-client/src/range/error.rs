@@ -38,7 +38,7 @@ pub enum RangeError {
     },
     /// It belongs to another source or history.
     #[error(
-        "the range ({after}, …] is of source {found_source}, lineage {found}; {expected_source}, lineage {expected} was asked for"
+        "the range ({after}, …] is of source {found_source}, lineage {found}; {expected_source}, lineage {expected} was asked for; nothing of it was applied. Check --relay and --source-name, and what stands between"
     )]
     Foreign {
         /// Where it begins.
@@ -54,7 +54,7 @@ pub enum RangeError {
     },
     /// The history at the own position is not the one that was applied here.
     #[error(
-        "{place}: this terminal's running hash is {own}, the relay's is {found}: they do not share a history, so nothing was applied"
+        "{place}: this terminal's running hash is {own}, the relay's is {found}: they do not share a history, so nothing was applied. One of the two was restored from a backup or changed by hand. If the relay is right, `tailwater-terminal reload` loads its newest snapshot over what is here; else pull from the relay that this target followed"
     )]
     Fork {
         /// Where.

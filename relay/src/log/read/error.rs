@@ -22,7 +22,7 @@ pub(crate) enum ReadError {
     },
     /// The same lineage, but not the same changes.
     #[error(
-        "channel {channel} at {lsn}: the terminal's hash is not the log's: it holds another history than this relay. Load it anew, or find out which of the two was restored from a backup"
+        "channel {channel} at {lsn}: the terminal's hash is not the log's: it holds another history than this relay"
     )]
     OtherHistory {
         /// The channel.
