@@ -12,7 +12,7 @@ use super::{duration::parse_duration, logging::LogFormat};
     version,
     arg_required_else_help = true,
     max_term_width = 110,
-    after_help = "Exit codes: 0 done, 2 usage or configuration, 3 the other side refused, 4 not reachable or not ready in the time given, 1 the rest."
+    after_help = "Exit codes: 0 done, 2 usage or configuration, 3 the other side refused, 4 not reachable or not ready in the time given, 1 the rest, a run once that a signal ended before it was done among it. With --follow, --every and --cron a signal is the ordinary end: 0."
 )]
 pub(super) struct Cli {
     /// How log lines on standard error look; RUST_LOG says what is logged [default: text].

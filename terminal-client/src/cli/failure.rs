@@ -24,6 +24,9 @@ pub(super) enum CliError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Pull(#[from] PullError),
+    /// A signal ended a run that was to end by itself, before it was done.
+    #[error("stopped by a signal before it was done: {0}")]
+    Stopped(String),
     #[error("cannot {doing}: {error}")]
     Io { doing: &'static str, error: std::io::Error },
 }
@@ -46,7 +49,7 @@ impl CliError {
         match self {
             Self::Missing { .. } | Self::Usage(_) | Self::Config { .. } | Self::Token(_) => 2,
             Self::Pull(error) => error.exit_code(),
-            Self::Io { .. } => 1,
+            Self::Io { .. } | Self::Stopped(_) => 1,
         }
     }
 }

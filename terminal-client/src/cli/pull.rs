@@ -38,7 +38,17 @@ pub(super) async fn pull(
     let settings = settings(&args.relay, source, args.name, &target, patience, bounds)?;
     let outcome = run(&schedule, &target, settings.clone(), progress, stop).await;
     progress.end();
-    progress.say(&match outcome? {
+    let outcome = outcome?;
+    if let (Schedule::Once, Outcome::Stopped { applied }) = (&schedule, &outcome) {
+        return Err(CliError::Stopped(match applied {
+            Some(applied) => format!(
+                "{} is at {applied}, all of it committed, and not at its goal; the next pull goes on",
+                settings.source
+            ),
+            None => "the next pull goes on where it was (`tailwater-terminal status`)".into(),
+        }));
+    }
+    progress.say(&match outcome {
         Outcome::AtHead { applied, transactions, changes } => format!(
             "{} is at {applied}: {changes} changes in {transactions} transactions applied",
             settings.source
@@ -47,7 +57,7 @@ pub(super) async fn pull(
             format!("stopped; {} is at {applied}, all of it committed", settings.source)
         }
         Outcome::Stopped { applied: None } => {
-            "stopped before the first load was complete; the next pull goes on with it".to_owned()
+            "stopped; the next pull goes on where it was (`tailwater-terminal status`)".to_owned()
         }
         Outcome::Busy => format!(
             "another run is pulling {} into this target; this one leaves it to that",

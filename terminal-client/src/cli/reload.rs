@@ -26,14 +26,15 @@ pub(super) async fn reload(
     let settings = settings(&args.relay, source, args.name, &target, patience, bounds)?;
     let outcome = run(&target, settings.clone(), progress, stop).await;
     progress.end();
-    progress.say(&match outcome? {
+    match outcome? {
         Outcome::AtHead { applied, .. } => {
-            format!("{} is loaded anew and stands at {applied}; pull next", settings.source)
+            let source = &settings.source;
+            progress.say(&format!("{source} is loaded anew and stands at {applied}; pull next"));
+            Ok(())
         }
-        Outcome::Stopped { .. } | Outcome::Busy => format!(
-            "stopped; {} is as it was, and the next reload or pull goes on with what was loaded",
+        Outcome::Stopped { .. } | Outcome::Busy => Err(CliError::Stopped(format!(
+            "{} is as it was, and the next reload or pull goes on with what was loaded",
             settings.source
-        ),
-    });
-    Ok(())
+        ))),
+    }
 }

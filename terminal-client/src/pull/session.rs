@@ -105,7 +105,12 @@ impl<T: Target> Session<'_, T> {
         loop {
             if let Some(order) = order.take() {
                 if goal == Goal::Head && fixed.is_none() {
-                    fixed = head(&self.settings).await?;
+                    fixed = tokio::select! {
+                        head = head(&self.settings) => head?,
+                        () = self.stop.cancelled() => return Ok(End::Stopped {
+                            applied: stored.map(|stored| stored.position.lsn),
+                        }),
+                    };
                 }
                 let Some(loaded) = self.load(&order, &spool, status).await? else {
                     return Ok(End::Stopped { applied: stored.map(|stored| stored.position.lsn) });
