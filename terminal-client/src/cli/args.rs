@@ -33,6 +33,7 @@ pub(super) enum Command {
     /// tables were damaged, or something else wrote to them. Rows are loaded beside the old ones, which
     /// readers see until all are exchanged in one transaction; both need room meanwhile. Interrupted, it
     /// is gone on with by the next reload or pull. The target stands at the snapshot afterwards; pull next.
+    /// One that was never loaded is refused: `pull` does the first load.
     Reload(Box<ReloadArgs>),
     /// Where a target stands, where the relay's head is, and how far behind that is.
     Status(Box<StatusArgs>),

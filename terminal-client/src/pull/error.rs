@@ -80,6 +80,16 @@ pub enum PullError {
         /// The newest snapshot's.
         snapshot: Lsn,
     },
+    /// A reload of a target that has nothing to be replaced.
+    #[error(
+        "the target {target} was never loaded with {source_name}, and nothing was changed: check --target and --source-name, or use `tailwater-terminal pull`, which does the first load"
+    )]
+    NeverLoaded {
+        /// The target.
+        target: String,
+        /// The source.
+        source_name: SourceName,
+    },
     /// A reload found the target in use.
     #[error(
         "another run is pulling {source_name} into this target, and nothing was loaded: end it (a service that follows, too), then reload"
@@ -187,7 +197,7 @@ impl PullError {
             | Self::BehindGoal { .. }
             | Self::StillHeld
             | Self::InUse { .. } => 4,
-            Self::Channels { .. } => 2,
+            Self::Channels { .. } | Self::NeverLoaded { .. } => 2,
             Self::GaveUp { .. } => 4,
         }
     }

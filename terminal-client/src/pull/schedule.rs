@@ -86,8 +86,8 @@ pub async fn run(
     }
 }
 
-/// Loads the relay's newest snapshot, into a target that was loaded before as into an empty one; goes on
-/// with a load that was interrupted. A `stop` leaves what was there, and what was loaded to go on with.
+/// Loads the relay's newest snapshot into a target that was loaded before, and goes on with a reload that
+/// was interrupted. A `stop` leaves what was there, and what was loaded to go on with.
 pub async fn reload(
     target: &TargetAddress,
     settings: Arc<Settings>,
@@ -95,6 +95,14 @@ pub async fn reload(
     stop: &CancellationToken,
 ) -> Result<Outcome, PullError> {
     let source_name = settings.source.clone();
+    let mut target = target.clone();
+    if let TargetAddress::Sqlite(file) = &mut target {
+        file.create = false;
+        if !file.path.exists() {
+            return Err(PullError::NeverLoaded { target: file.to_string(), source_name });
+        }
+    }
+    let target = &target;
     match (Runner { target, settings, progress, stop }).once(Goal::Reload).await? {
         Outcome::Busy => Err(PullError::InUse { source_name }),
         outcome => Ok(outcome),

@@ -67,6 +67,8 @@ impl<T: Target> Session<'_, T> {
             Err(PullError::Fetch(FetchError::Unreachable { .. }) | PullError::GaveUp { .. }) => {
                 return result;
             }
+            // Nor is a terminal that is none to be told of.
+            Err(PullError::NeverLoaded { .. }) => return result,
             Err(error) => {
                 status.send_modify(|status| {
                     status.state = TerminalState::Error;
@@ -88,6 +90,11 @@ impl<T: Target> Session<'_, T> {
         if let Some(stored) = &loaded {
             self.settings.check_channels(stored)?;
             note(status, stored);
+        }
+        if loaded.is_none() && goal == Goal::Reload {
+            let (target, source_name) =
+                (self.target.name().to_owned(), self.settings.source.clone());
+            return Err(PullError::NeverLoaded { target, source_name });
         }
         let telling = keep_telling(self.settings.clone(), status.subscribe());
         let _telling = AbortOnDropHandle::new(tokio::spawn(telling));

@@ -118,8 +118,8 @@ async fn shadows(terminal: &Terminal) -> Result<Option<String>> {
     terminal.value(sql).await
 }
 
-/// A table that is gone at the target is made again, with its key; a target without a position is
-/// loaded for the first time.
+/// A table that is gone at the target is made again, with its key. A target without a position is
+/// none to reload: it may be the wrong one.
 #[test]
 fn what_is_missing_is_made() {
     test(async {
@@ -130,8 +130,14 @@ fn what_is_missing_is_made() {
         .await?;
         let terminals = [setup.postgres("store").await?, setup.sqlite("till")?];
         for terminal in &terminals {
-            let done = setup.reload(terminal).await?;
-            assert!(done.stderr.contains("first load of orders"), "{}", done.stderr);
+            let done = terminal.reload_command(&setup.relay.url())?.run(LIMIT).await?;
+            assert_eq!(done.code, 2, "{}", done.stderr);
+            assert!(done.stderr.contains("was never loaded with orders"), "{}", done.stderr);
+            let path = terminal.url().replace("sqlite:", "");
+            assert!(!std::path::Path::new(&path).exists(), "it made {path}");
+            let lag = setup.relay.lag(SOURCE).await?;
+            assert!(lag.terminal(&terminal.name).is_none(), "a mistake is no terminal");
+            setup.pull(terminal).await?;
             terminal.equals(&setup.master, &Tables::All).await?;
             terminal.execute("DROP TABLE b; DELETE FROM a").await?;
             setup.reload(terminal).await?;
