@@ -2,7 +2,9 @@
 //! over in silence.
 
 use anyhow::Result;
-use harness::{Cluster, Finished, ProcessBuilder, RelayProcess, Scratch, Tables, binary, test};
+use harness::{
+    Cluster, Finished, ProcessBuilder, RelayProcess, Scratch, Tables, binary, free_port, test,
+};
 
 use crate::{
     channels::{CONFIG, TABLES},
@@ -147,6 +149,27 @@ fn what_the_token_gave_at_the_load_is_what_the_terminal_has() {
             says(path.pull(&terminal, &path.all)?, 0, &[]).await?;
             says(path.pull(&terminal, &path.two)?, 0, &[]).await?;
             terminal.equals(&path.setup.master, &orders).await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn status_says_by_its_exit_code_that_the_relay_told_nothing() {
+    test(async {
+        let path = Granted::new().await?;
+        let terminal = path.setup.sqlite("till")?;
+        says(path.pull(&terminal, &path.all)?, 0, &[]).await?;
+        let (url, nobody) = (path.setup.relay.url(), format!("http://127.0.0.1:{}", free_port()?));
+        for (relay, token, code) in
+            [(&url, path.all.as_str(), 0), (&url, "tw_0", 3), (&nobody, path.all.as_str(), 4)]
+        {
+            let status = ProcessBuilder::new("status", binary("tailwater-terminal")?)
+                .args(["status", "--relay", relay, "--timeout", "2s", "--target", &terminal.url()])
+                .env("TAILWATER_TOKEN", token);
+            let done = says(status, code, &[]).await?;
+            assert!(done.stdout.contains("state    ready"), "{}", done.stdout);
+            assert_eq!(done.stderr.contains("see above"), code != 0, "{}", done.stderr);
         }
         Ok(())
     });

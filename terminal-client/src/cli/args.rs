@@ -35,7 +35,8 @@ pub(super) enum Command {
     /// is gone on with by the next reload or pull. The target stands at the snapshot afterwards; pull next.
     /// One that was never loaded is refused: `pull` does the first load.
     Reload(Box<ReloadArgs>),
-    /// Where a target stands, where the relay's head is, and how far behind that is.
+    /// Where a target stands, where the relay's head is, and how far behind that is. Where a relay is
+    /// named that does not tell, what the target tells is printed all the same, and the exit code is 3 or 4.
     Status(Box<StatusArgs>),
     /// Print changes as they come; needs no target.
     Tail(Box<TailArgs>),

@@ -24,6 +24,9 @@ pub(super) enum CliError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Pull(#[from] PullError),
+    /// The relay did not tell what it was asked, and why is said elsewhere.
+    #[error("the relay did not tell where it is: see above")]
+    NoRelay { code: u8 },
     /// A signal ended a run that was to end by itself, before it was done.
     #[error("stopped by a signal before it was done: {0}")]
     Stopped(String),
@@ -49,6 +52,7 @@ impl CliError {
         match self {
             Self::Missing { .. } | Self::Usage(_) | Self::Config { .. } | Self::Token(_) => 2,
             Self::Pull(error) => error.exit_code(),
+            Self::NoRelay { code } => *code,
             Self::Io { .. } | Self::Stopped(_) => 1,
         }
     }

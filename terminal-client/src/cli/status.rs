@@ -7,6 +7,7 @@ use super::{
     args::StatusArgs, config::Configured, connection::relays, failure::CliError, settings::target,
 };
 use crate::{
+    fetch::FetchError,
     postgres::PostgresTarget,
     pull::TargetAddress,
     sqlite::SqliteTarget,
@@ -59,6 +60,9 @@ struct RelayStatus {
     head: Option<Lsn>,
     behind_bytes: Option<u64>,
     error: Option<String>,
+    /// The exit code that goes with the error.
+    #[serde(skip)]
+    code: Option<u8>,
 }
 
 /// Runs `status`.
@@ -77,7 +81,12 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), CliError> {
         shown(&status)
     };
     let written = writeln!(std::io::stdout(), "{}", text.trim_end());
-    written.map_err(|error| CliError::Io { doing: "write to standard output", error })
+    written.map_err(|error| CliError::Io { doing: "write to standard output", error })?;
+    let relays = status.sources.iter().filter_map(|source| source.relay.as_ref());
+    match relays.filter_map(|relay| relay.code).next() {
+        Some(code) => Err(CliError::NoRelay { code }),
+        None => Ok(()),
+    }
 }
 
 async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus, CliError> {
@@ -130,10 +139,12 @@ async fn relay_status(
     let relays = relays(&args.relay, source, Some(patience))?;
     let (head, error) = match relays.head().await {
         Ok(head) => (head, None),
-        Err(error) => (None, Some(error.to_string())),
+        Err(error) => (None, Some(error)),
     };
+    let code = error.as_ref().map(FetchError::exit_code);
+    let error = error.map(|error| error.to_string());
     let behind_bytes = head.zip(own).map(|(head, own)| head.bytes_since(own));
-    Ok(Some(RelayStatus { url: relays.in_use(), head, behind_bytes, error }))
+    Ok(Some(RelayStatus { url: relays.in_use(), head, behind_bytes, error, code }))
 }
 
 fn shown(status: &TargetStatus) -> String {
@@ -181,10 +192,32 @@ fn relay_line(relay: Option<&RelayStatus>) -> String {
         Some(RelayStatus { url, head: Some(head), behind_bytes, .. }) => {
             let behind = match behind_bytes {
                 Some(0) => "nothing is missing here".to_owned(),
-                Some(bytes) => format!("{bytes} bytes of WAL are missing here"),
+                Some(bytes) => format!("{} of WAL are missing here", shown_bytes(*bytes)),
                 None => "not loaded yet".to_owned(),
             };
             format!("relay    {url} is at {head}: {behind}")
+        }
+    }
+}
+
+/// `0 B`, `1.5 KiB`, `64.0 MiB`, as the relay's `status` shows them; tenths are rounded down.
+fn shown_bytes(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let Some((shift, unit)) = units.into_iter().find(|(shift, _)| bytes >> shift > 0) else {
+        return format!("{bytes} B");
+    };
+    let tenths = (u128::from(bytes) * 10) >> shift;
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes() {
+        for (bytes, text) in [(1023, "1023 B"), (1024, "1.0 KiB"), (3 << 29, "1.5 GiB")] {
+            assert_eq!(shown_bytes(bytes), text);
         }
     }
 }
