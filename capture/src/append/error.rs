@@ -10,7 +10,7 @@ pub enum RelayError {
     )]
     Unreachable { url: String, what: String, source: reqwest::Error },
     /// The relay said no, and why.
-    #[error("the relay at {url} refused {doing}: {}. {}", problem.detail.trim_end_matches('.'), advice(problem.kind))]
+    #[error("the relay at {url} refused {doing}: {}{}", problem.detail.trim_end_matches('.'), advice(problem.kind))]
     Refused { url: String, doing: &'static str, problem: Box<Problem> },
     /// Something answered that is no relay, or a proxy before it.
     #[error(
@@ -36,20 +36,21 @@ pub enum Remedy {
     Stop,
 }
 
+/// Goes on behind the relay's words.
 fn advice(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::Unauthorized => {
-            "What to do: give capture a token by TAILWATER_TOKEN or --token-file; \
+            ". What to do: give capture a token by TAILWATER_TOKEN or --token-file; \
              `tailwater-relay token add NAME --role capture` makes one"
         }
         ProblemKind::Forbidden => {
-            "What to do: use a token with the role capture (`tailwater-relay token add NAME --role capture`)"
+            ". What to do: use a token with the role capture (`tailwater-relay token add NAME --role capture`)"
         }
-        ProblemKind::Fenced => "Another capture has taken this source over: stop one of the two",
+        ProblemKind::Fenced => ". Another capture has taken this source over: stop one of the two",
         ProblemKind::StorageFull => {
-            "What to do: make room on the relay's disk; it goes on by itself, and WAL is kept on the master until then"
+            ". What to do: make room on the relay's disk; it goes on by itself, and WAL is kept on the master until then"
         }
-        ProblemKind::Corrupt => "What to do: see the relay's log",
+        ProblemKind::Corrupt => ". What to do: see the relay's log",
         _ => "",
     }
 }

@@ -6,7 +6,12 @@ use crate::settings::Keyless;
 
 /// Captures one PostgreSQL master's committed changes and appends them to a relay.
 #[derive(Debug, Parser)]
-#[command(name = "tailwater-capture", version, max_term_width = 100)]
+#[command(
+    name = "tailwater-capture",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 2 usage or configuration, 3 the other side refused, 4 not reachable or not ready in the time given, 1 the rest."
+)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,

@@ -58,8 +58,8 @@ pub(super) struct RelayArgs {
     /// File with the token, for a relay that wants one (or TAILWATER_TOKEN in the environment).
     #[arg(long, env = "TAILWATER_TOKEN_FILE", value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
-    /// Give up after so long without any progress, e.g. 30s, 10m [default: 1m with --once; never
-    /// otherwise].
+    /// Give up after so long without any progress, e.g. 30s, 10m [default: 1m; for status 10s; with
+    /// --follow, --every and --cron never].
     #[arg(long, env = "TAILWATER_TIMEOUT", value_parser = parse_duration, value_name = "DURATION")]
     pub(super) timeout: Option<Duration>,
     /// Directory for fetched objects until they are applied; it needs room for the largest

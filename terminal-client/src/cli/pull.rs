@@ -11,7 +11,7 @@ use super::{
     settings::{ONCE_PATIENCE, settings, target},
 };
 use crate::{
-    progress::Progress,
+    progress::{Progress, counted},
     pull::{Bounds, Outcome, Schedule, run},
 };
 
@@ -50,8 +50,10 @@ pub(super) async fn pull(
     }
     progress.say(&match outcome {
         Outcome::AtHead { applied, transactions, changes } => format!(
-            "{} is at {applied}: {changes} changes in {transactions} transactions applied",
-            settings.source
+            "{} is at {applied}: {} in {} applied",
+            settings.source,
+            counted(changes, "change"),
+            counted(transactions, "transaction")
         ),
         Outcome::Stopped { applied: Some(applied) } => {
             format!("stopped; {} is at {applied}, all of it committed", settings.source)

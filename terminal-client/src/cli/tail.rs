@@ -11,6 +11,7 @@ use super::{
     config::Configured,
     connection::{relays, source_name, spool_dir},
     failure::CliError,
+    settings::ONCE_PATIENCE,
 };
 use crate::{
     fetch::{FetchError, Fetched, PrefetchRequest, Prefetcher, PullReport, Relays, Spool},
@@ -23,7 +24,8 @@ use crate::{
 pub(super) async fn tail(args: TailArgs, stop: &CancellationToken) -> Result<(), CliError> {
     let args = args.configured()?;
     let source = source_name(&args.relay)?;
-    let relays = relays(&args.relay, &source, args.relay.timeout)?;
+    let patience = args.relay.timeout.unwrap_or(ONCE_PATIENCE);
+    let relays = relays(&args.relay, &source, Some(patience))?;
     let printing = follow(&args, source, relays);
     tokio::select! {
         result = printing => result,
@@ -41,6 +43,12 @@ async fn follow(
         let relay = relays.in_use();
         return Err(PullError::NotReady { relay, source_name: source }.into());
     };
+    if let Some(horizon) = lag.relay.horizon.filter(|horizon| after < *horizon) {
+        return Err(CliError::Usage(format!(
+            "the log of {source} at the relay {} begins at {horizon}, behind --after {after}: give --after {horizon}, or a later position",
+            relays.in_use()
+        )));
+    }
     let spool = Arc::new(Spool::create(Some(&spool_dir(&args.relay))).map_err(FetchError::from)?);
     let bounds = Bounds::default();
     let mut position = Position::trusting(lag.lineage, after);

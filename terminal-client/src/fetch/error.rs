@@ -134,9 +134,7 @@ impl Refusal {
             Self::Forbidden => {
                 "Use a token with the role terminal that covers these channels (`tailwater-relay token add NAME --role terminal --channels …`)"
             }
-            Self::UnknownSource => {
-                "Check --source-name and --relay; the relay's sources are listed under /v1/sources"
-            }
+            Self::UnknownSource => "Check --source-name and --relay",
             Self::OtherLineage => {
                 "This target follows another history of the source; nothing was applied. Check --relay and --source-name, or pull into a new target"
             }

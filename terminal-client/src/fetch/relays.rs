@@ -105,15 +105,17 @@ impl Relays {
             if let Some(error) = self.decided(&failures) {
                 return Err(error);
             }
-            self.say(&failures);
             let (now, tried_for) = (Instant::now(), begun.elapsed());
             let free = self.rotation().next_free(now).map_or(Duration::ZERO, |at| at - now);
             let pause = pauses.next().unwrap_or_default().max(free);
             let lasting = !failures.is_empty() && failures.iter().all(Failure::is_lasting);
-            if lasting || tried_for.saturating_add(pause) > patience {
+            let left = patience.saturating_sub(tried_for);
+            if lasting || left.is_zero() || free > left {
                 return Err(FetchError::Unreachable { failures, tried_for });
             }
-            sleep(pause).await;
+            self.say(&failures, "; trying again");
+            // The last attempt is made when the time is over, not before.
+            sleep(pause.min(left)).await;
         }
     }
 
@@ -128,7 +130,7 @@ impl Relays {
             let Some(endpoint) = self.endpoints.get(relay) else { continue };
             match question.ask(endpoint).await {
                 Ok(answer) => {
-                    self.say(&failures);
+                    self.say(&failures, "; trying the next");
                     let address = endpoint.address().to_string();
                     let is_back = self.failing().remove(&address);
                     if self.rotation().worked(relay, Instant::now()) || is_back {
@@ -163,11 +165,11 @@ impl Relays {
     }
 
     /// Warns of each relay once until it answers again.
-    fn say(&self, failures: &[Failure]) {
+    fn say(&self, failures: &[Failure], next: &str) {
         let mut failing = self.failing();
         for failure in failures {
             if failing.insert(failure.relay.clone()) {
-                tracing::warn!("{failure}");
+                tracing::warn!("{failure}{next}");
             } else {
                 tracing::debug!("{failure}");
             }

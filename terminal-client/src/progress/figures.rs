@@ -17,6 +17,11 @@ pub(super) fn load_line(
     )
 }
 
+/// `1 change`, `2 changes`.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 fn mb(bytes: u64) -> u64 {
     bytes / 1_000_000
 }
@@ -48,6 +53,7 @@ mod tests {
         assert_eq!(shown, "first load: 60%, 600 of 1000 MB, 12 MB/s");
         // 400 MB at some 12 MB/s.
         assert!(left.starts_with("32 s") || left.starts_with("33 s"), "{left}");
+        assert_eq!(counted(1, "change") + &counted(0, " change"), "1 change0  changes");
         assert_eq!(load_line("reload", (0, 0, 0), begun), "reload: 100%, 0 of 0 MB, 0 MB/s");
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     fetch::{FetchError, Refusal},
     postgres::PostgresTarget,
-    progress::Progress,
+    progress::{Progress, counted},
     sqlite::SqliteTarget,
     target::Target,
 };
@@ -143,7 +143,9 @@ impl Runner<'_> {
                     last = Some(applied);
                     if changes > 0 {
                         self.progress.say(&format!(
-                            "at {applied}: {changes} changes in {transactions} transactions"
+                            "at {applied}: {} in {}",
+                            counted(changes, "change"),
+                            counted(transactions, "transaction")
                         ));
                     }
                 }

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use harness::{
-    Cluster, Finished, Mode, ProcessBuilder, Proxy, RelayProcess, Scratch, binary, free_port, test,
+    Cluster, Finished, Mode, ProcessBuilder, Proxy, RelayProcess, Scratch, binary, eventually,
+    free_port, test,
 };
 
 use crate::{
@@ -40,7 +41,46 @@ fn no_relay_or_something_else() {
             terminal(&["tail", "--relay", &url, "--source-name", SOURCE, "--timeout", "2s"])?
                 .run(LIMIT)
                 .await?;
-        says(&done, 4, &[&url]);
+        says(&done, 4, &[&url, "(tried for 2 s)"]);
+        Ok(())
+    });
+}
+
+/// Who stops a run that was to end by itself must not take it for done.
+#[test]
+fn a_signal_is_the_ordinary_end_only_where_there_is_no_other() {
+    test(async {
+        let folder = Scratch::new("target")?;
+        let target = format!("sqlite:{}", folder.path().join("till.db").display());
+        let url = format!("http://127.0.0.1:{}", free_port()?);
+        for (args, code) in
+            [(&["--once"][..], 1), (&[], 1), (&["--follow"], 0), (&["--every", "1h"], 0)]
+        {
+            let command = harness::terminal(&url, SOURCE, &target, "store")?;
+            let mut pulling = command.args(["--timeout", "80s"]).args(args).spawn()?;
+            eventually("it tries", LIMIT, async || Ok(pulling.stderr().contains("trying again")))
+                .await?;
+            let done = pulling.stop().await?;
+            says(&done, code, if code == 0 { &["stopped"] } else { &["stopped by a signal"] });
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_position_before_the_log_is_answered_with_one_that_works() {
+    test(async {
+        let setup = Setup::shared("CREATE TABLE t (id int PRIMARY KEY)").await?;
+        let url = setup.relay.url();
+        let tail = ["tail", "--relay", &url, "--source-name", SOURCE, "--after"];
+        let done = terminal(&tail)?.arg("0/0").run(LIMIT).await?;
+        let horizon = setup.relay.lag(SOURCE).await?.relay.horizon.to_string();
+        says(&done, 2, &["0/0", &format!("give --after {horizon},")]);
+        setup.master.execute("INSERT INTO t VALUES (4711)").await?;
+        setup.captured().await?;
+        let mut tail = terminal(&tail)?.arg(&horizon).spawn()?;
+        eventually("it prints the row", LIMIT, async || Ok(tail.stdout().contains("4711"))).await?;
+        assert_eq!(tail.stop().await?.code, 0);
         Ok(())
     });
 }
