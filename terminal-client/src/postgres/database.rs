@@ -5,11 +5,11 @@ use tokio_postgres::Client;
 use wire::{Hash, Lsn, SchemaChange, Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{
-    alter::Alterations,
+    alter::{Alterations, add_labels},
     apply::RowApply,
     connect::{Server, Session, error_of},
     create::{run, set_sequences},
-    load::{Load, begin, begin_reload, discard, finish, unfinished},
+    load::{Load, begin, begin_reload, discard, empty, finish, unfinished},
     place::Place,
     position_row::PositionRow,
     seen::note,
@@ -209,6 +209,36 @@ impl Target for PostgresTarget {
         self.alterations.alter(place, lsn, change, self.replica_role).await
     }
 
+    async fn prepare(&mut self, snapshot: &Snapshot) -> Result<(), TargetError> {
+        add_labels(&self.name, self.client(), &snapshot.definitions).await
+    }
+
+    async fn settle(&mut self, source: &SourceName) -> Result<(), TargetError> {
+        let place = Place { target: &self.name, client: &self.session.client, source };
+        self.alterations.finish(place).await
+    }
+
+    async fn empty(&mut self, source: &SourceName, table: &Named) -> Result<(), TargetError> {
+        let place = Place { target: &self.name, client: self.client(), source };
+        empty(place, table, !self.replica_role).await
+    }
+
+    async fn begin_rows(
+        &mut self,
+        _snapshot: &Snapshot,
+        table: &SnapshotTable,
+    ) -> Result<(), TargetError> {
+        self.load = Load::within();
+        self.load.begin_table(&self.name, &self.session.client, table).await
+    }
+
+    async fn roll_back(&mut self) -> Result<(), TargetError> {
+        self.apply = RowApply::default();
+        self.alterations = Alterations::default();
+        self.load = Load::default();
+        self.run("roll back", "ROLLBACK").await
+    }
+
     async fn set_sequences(&mut self, sequences: &[Sequence]) -> Result<(), TargetError> {
         set_sequences(&self.name, self.client(), sequences).await
     }
@@ -217,6 +247,7 @@ impl Target for PostgresTarget {
         let place = Place { target: &self.name, client: &self.session.client, source };
         self.alterations.finish(place).await?;
         self.row.advance(&self.name, &self.session.client, source, stored).await?;
+        self.load = Load::default();
         self.run("commit", "COMMIT").await
     }
 

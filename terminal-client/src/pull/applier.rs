@@ -8,7 +8,7 @@ use wire::{Lsn, SchemaChange, TerminalState};
 
 use super::{
     bundle::Bundle,
-    decode::{Altered, Batch, DecodeError, decode},
+    decode::{Altered, BATCHES_AHEAD, Batch, decode},
     error::PullError,
     noted::Noted,
     settings::Settings,
@@ -19,9 +19,6 @@ use crate::{
     range::Relations,
     target::{Stored, Target},
 };
-
-/// Batches decoded ahead of the target.
-const BATCHES_AHEAD: usize = 3;
 
 /// Applies bundles to a target. Several source transactions share a target transaction; none is ever
 /// split over two.
@@ -73,7 +70,7 @@ impl<'a, T: Target> Applier<'a, T> {
         let mut relations = self.relations.take().unwrap_or_default();
         let source = self.settings.source.clone();
         let decoding = tokio::task::spawn_blocking(move || {
-            let result = decode(&source, &bundle, &mut relations, &sender);
+            let result = decode(&source, &bundle, &mut relations, None, &sender);
             (relations, result)
         });
         while let Some(batch) = batches.recv().await {
@@ -85,12 +82,7 @@ impl<'a, T: Target> Applier<'a, T> {
         let (relations, result) =
             decoding.await.map_err(|error| PullError::Internal(error.to_string()))?;
         self.relations = Some(relations);
-        result.map_err(|error| match error {
-            DecodeError::Range(error) => error.into(),
-            DecodeError::SchemaChange { lsn, why } => {
-                PullError::SchemaChange { source_name: self.settings.source.clone(), lsn, why }
-            }
-        })
+        result.map_err(|error| error.of(&self.settings.source))
     }
 
     /// Whether it left everything committed.
@@ -100,6 +92,7 @@ impl<'a, T: Target> Applier<'a, T> {
         head: Lsn,
         stop: impl Fn() -> bool,
     ) -> Result<bool, PullError> {
+        self.lacks_nothing(&batch)?;
         if self.open.is_none() {
             if batch.is_empty() && batch.boundary.as_ref() == Some(&self.stored.position) {
                 return Ok(true);
@@ -142,29 +135,27 @@ impl<'a, T: Target> Applier<'a, T> {
         Ok(true)
     }
 
+    /// What comes next has all rows of our tables.
+    fn lacks_nothing(&self, batch: &Batch) -> Result<(), PullError> {
+        let map = &self.stored.channel_map;
+        let ours = |of: &&Altered| self.settings.has_table(map, &of.change);
+        let Some(Altered { lsn, change }) = batch.lacking.iter().find(ours) else { return Ok(()) };
+        Err(PullError::RowsNeeded {
+            source_name: self.settings.source.clone(),
+            lsn: *lsn,
+            table: change.table().map(ToString::to_string).unwrap_or_default(),
+            joined: change.before.is_none(),
+        })
+    }
+
     /// Does to a table what was done to it on the master, in its place among the rows.
     async fn alter(&mut self, lsn: Lsn, change: &SchemaChange) -> Result<(), PullError> {
-        if !self.is_ours(change) {
+        if !self.settings.has_table(&self.stored.channel_map, change) {
             return Ok(());
-        }
-        if change.rows_needed && change.after.is_some() {
-            return Err(PullError::RowsNeeded {
-                source_name: self.settings.source.clone(),
-                lsn,
-                table: change.table().map(ToString::to_string).unwrap_or_default(),
-                joined: change.before.is_none(),
-            });
         }
         self.target.alter(&self.settings.source, lsn, change).await?;
         self.noted.forget();
         Ok(())
-    }
-
-    /// Schema changes go to everyone, and a terminal has the tables of some channels only.
-    fn is_ours(&self, change: &SchemaChange) -> bool {
-        let Some(table) = change.table() else { return false };
-        let channel = self.stored.channel_map.channel(table.oid, &table.schema, &table.name);
-        self.settings.wants(&channel)
     }
 
     fn committed(&mut self, head: Lsn) {

@@ -1,4 +1,6 @@
-use wire::Snapshot;
+use std::time::{Duration, Instant};
+
+use wire::{Lineage, Lsn, Snapshot};
 
 use super::{error::PullError, settings::Settings, trouble::Trouble};
 use crate::{
@@ -22,6 +24,29 @@ pub(super) async fn snapshots(settings: &Settings) -> Result<Offer, PullError> {
             Err(error) => return Err(error.into()),
         };
         trouble.pause(error).await?;
+    }
+}
+
+/// Between two looks for a snapshot that is about to come.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// The newest snapshot of a history from `lsn` on; none where it does not come while the patience lasts.
+pub(super) async fn snapshot_from(
+    settings: &Settings,
+    lineage: Lineage,
+    lsn: Lsn,
+) -> Result<Option<Snapshot>, PullError> {
+    let begun = Instant::now();
+    let fits = |snapshot: &Snapshot| snapshot.lineage == lineage && snapshot.lsn >= lsn;
+    loop {
+        let offer = settings.relays.snapshots(&settings.channels).await?;
+        if let Some(snapshot) = offer.snapshots.into_iter().find(fits) {
+            return Ok(Some(snapshot));
+        }
+        if settings.patience.is_some_and(|patience| begun.elapsed() + LOOK_PAUSE >= patience) {
+            return Ok(None);
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
     }
 }
 

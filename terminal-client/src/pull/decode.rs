@@ -3,16 +3,20 @@ use std::{mem::take, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
 use wire::{
     CONTROL_PREFIX, Change, ChannelMap, ControlRecord, Lsn, Relation, SCHEMA_CHANGE_COLUMN,
-    SchemaChange, Sequence, SourceName, Value,
+    SchemaChange, Sequence, SourceName,
 };
 
-use super::bundle::Bundle;
+use super::{bundle::Bundle, error::PullError};
 use crate::{
     position::Position,
-    range::{Event, RangeError, RangeReader, Relations, is_schema_change, verify},
+    range::{
+        Event, RangeError, RangeReader, Relations, is_schema_change, schema_change_text, verify,
+    },
     target::Operation,
 };
 
+/// Batches decoded ahead of the target.
+pub(super) const BATCHES_AHEAD: usize = 3;
 /// Between two transactions a batch is handed on with so many changes, or so many bytes of values:
 /// only there can the target commit.
 const BATCH_CHANGES: usize = 1_000;
@@ -34,6 +38,8 @@ pub(super) struct Batch {
     pub(super) transactions: u64,
     /// Where it leaves the target, if that is between two transactions.
     pub(super) boundary: Option<Position>,
+    /// Tables whose rows the transaction that begins here leaves out; nothing else is in such a batch.
+    pub(super) lacking: Vec<Altered>,
     /// A change of a table's definition, behind the operations.
     pub(super) schema_change: Option<Altered>,
     /// Whether to commit behind it: nothing else follows at once, or what does stands alone.
@@ -49,6 +55,7 @@ impl Batch {
             && self.sequences.is_empty()
             && self.channel_map.is_none()
             && self.schema_change.is_none()
+            && self.lacking.is_empty()
     }
 }
 
@@ -69,12 +76,26 @@ pub(super) enum DecodeError {
     SchemaChange { lsn: Lsn, why: String },
 }
 
-/// Turns a bundle into batches, each range after it was proved. Blocks while the batches before are
-/// being applied; ends early where nobody takes them any more.
+impl DecodeError {
+    /// As a pull of the source says it.
+    pub(super) fn of(self, source: &SourceName) -> PullError {
+        match self {
+            Self::Range(error) => error.into(),
+            Self::SchemaChange { lsn, why } => {
+                PullError::SchemaChange { source_name: source.clone(), lsn, why }
+            }
+        }
+    }
+}
+
+/// Turns a bundle into batches, each range after it was proved; as far as `until`, where that is given
+/// and the bundle goes further. Blocks while the batches before are being applied; ends early where nobody
+/// takes them any more.
 pub(super) fn decode(
     source: &SourceName,
     bundle: &Bundle,
     relations: &mut Relations,
+    until: Option<Lsn>,
     out: &mpsc::Sender<Batch>,
 ) -> Result<(), DecodeError> {
     let mut position = bundle.start.clone();
@@ -84,16 +105,25 @@ pub(super) fn decode(
         verify(range, source, &position)?;
         let mut reader = RangeReader::new(range, position, relations)?;
         let (mut lsn, mut has_changes, mut alone) = (range.after, false, false);
+        let mut beyond = false;
         while let Some(event) = reader.next(relations)? {
             match event {
+                Event::Begin { lsn: at, .. } if until.is_some_and(|until| at > until) => {
+                    beyond = true;
+                    break;
+                }
                 Event::Begin { lsn: at, alters, .. } => {
-                    (lsn, has_changes, alone) = (at, false, alters);
+                    (lsn, has_changes, alone) = (at, false, alters.any);
                     // It has a target transaction of its own: where it cannot be applied, all before it
                     // is; and PostgreSQL lets no transaction use the enum value that it added.
                     if alone {
                         batch.boundary = Some(reader.position().clone());
                         batch.commit = true;
                         if !hand_on(out, &mut batch, &mut bytes) {
+                            return Ok(());
+                        }
+                        batch.lacking = lacking(lsn, &alters.lacking)?;
+                        if !batch.lacking.is_empty() && !hand_on(out, &mut batch, &mut bytes) {
                             return Ok(());
                         }
                     }
@@ -136,6 +166,11 @@ pub(super) fn decode(
             }
         }
         position = reader.position().clone();
+        // No commit need be exactly there.
+        if let Some(until) = until.filter(|until| beyond || position.lsn >= *until) {
+            position.lsn = until;
+            break;
+        }
     }
     batch.boundary = Some(position);
     batch.commit = true;
@@ -143,19 +178,19 @@ pub(super) fn decode(
     Ok(())
 }
 
+/// Tables whose rows a transaction leaves out, known before any of it is applied: a change of a partitioned
+/// table comes before those of its parts, and cannot be made with their old rows.
+fn lacking(lsn: Lsn, first: &[Change<Arc<Relation>>]) -> Result<Vec<Altered>, DecodeError> {
+    let altered = |change| Ok(Altered { lsn, change: Box::new(schema_change(lsn, change)?) });
+    first.iter().map(altered).collect()
+}
+
 /// What a row of `tailwater.schema_changes` says.
 fn schema_change(lsn: Lsn, change: &Change<Arc<Relation>>) -> Result<SchemaChange, DecodeError> {
     let fail = |why: String| DecodeError::SchemaChange { lsn, why };
-    let Change::Insert { relation, new } = change else {
-        return Err(fail("it is no inserted row".into()));
-    };
-    let place = relation.columns.iter().position(|column| column.name == SCHEMA_CHANGE_COLUMN);
-    match place.and_then(|place| new.get(place)) {
-        Some(Value::Text(json)) => {
-            serde_json::from_slice(json).map_err(|error| fail(error.to_string()))
-        }
-        _ => Err(fail(format!("its row has no text in the column {SCHEMA_CHANGE_COLUMN}"))),
-    }
+    let json = schema_change_text(change)
+        .ok_or_else(|| fail(format!("its row has no text in the column {SCHEMA_CHANGE_COLUMN}")))?;
+    serde_json::from_slice(json).map_err(|error| fail(error.to_string()))
 }
 
 fn is_full(batch: &Batch, bytes: usize) -> bool {
@@ -233,7 +268,7 @@ mod tests {
     #[test]
     fn batches_are_bounded_in_bytes() {
         let (out, mut batches) = mpsc::channel(100);
-        decode(&source(), &bundle(40, 100_000), &mut Relations::default(), &out).unwrap();
+        decode(&source(), &bundle(40, 100_000), &mut Relations::default(), None, &out).unwrap();
         let bytes = |batch: &Batch| batch.operations.iter().map(Operation::len).sum::<usize>();
         let found: Vec<usize> =
             std::iter::from_fn(|| batches.try_recv().ok()).map(|batch| bytes(&batch)).collect();
@@ -245,7 +280,7 @@ mod tests {
     fn behind_a_large_value_nothing_is_decoded_until_it_is_applied() {
         let (out, mut batches) = mpsc::channel(100);
         let decoding = std::thread::spawn(move || {
-            decode(&source(), &bundle(1, ALONE_BYTES), &mut Relations::default(), &out)
+            decode(&source(), &bundle(1, ALONE_BYTES), &mut Relations::default(), None, &out)
         });
         let batch = batches.blocking_recv().unwrap();
         assert!(batch.applied.is_some() && batch.operations.len() == 1);

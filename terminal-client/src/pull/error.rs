@@ -98,9 +98,10 @@ pub enum PullError {
         /// The source.
         source_name: SourceName,
     },
-    /// The stream lacks rows of a table that was rewritten, or that joined with rows in it.
+    /// The stream lacks rows of a table that was rewritten, or that joined with rows in it, and no snapshot
+    /// from there on came.
     #[error(
-        "table {table} of source {source_name}: at {lsn} {}, and its rows are not in the stream; nothing of that transaction was applied. Run `tailwater-capture snapshot --wait` where capture runs, then `tailwater-terminal reload` here, which loads that snapshot",
+        "table {table} of source {source_name}: at {lsn} {}, and its rows are not in the stream; nothing of that transaction was applied. A snapshot from there on has them, and did not come in the time given: capture takes one by itself, so see that it runs (`tailwater-relay status`). The next pull goes on",
         if *.joined { "it joined the publication with rows in it" } else { "an ALTER TABLE rewrote it" }
     )]
     RowsNeeded {
@@ -189,13 +190,13 @@ impl PullError {
             Self::Range(_)
             | Self::Internal(_)
             | Self::Snapshot { .. }
-            | Self::RowsNeeded { .. }
             | Self::SchemaChange { .. } => 1,
             Self::Target(error) => target_code(error),
             Self::OtherLineage { .. } | Self::NoWayOn { .. } => 3,
             Self::NotReady { .. }
             | Self::BehindGoal { .. }
             | Self::StillHeld
+            | Self::RowsNeeded { .. }
             | Self::InUse { .. } => 4,
             Self::Channels { .. } | Self::NeverLoaded { .. } => 2,
             Self::GaveUp { .. } => 4,

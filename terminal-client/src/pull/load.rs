@@ -63,11 +63,11 @@ pub(super) async fn load<T: Target>(
     Ok(stored)
 }
 
-struct Loading<'a, T> {
-    target: &'a mut T,
-    settings: &'a Settings,
-    progress: &'a Progress,
-    snapshot: &'a Snapshot,
+pub(super) struct Loading<'a, T> {
+    pub(super) target: &'a mut T,
+    pub(super) settings: &'a Settings,
+    pub(super) progress: &'a Progress,
+    pub(super) snapshot: &'a Snapshot,
 }
 
 impl<T: Target> Loading<'_, T> {
@@ -82,15 +82,12 @@ impl<T: Target> Loading<'_, T> {
         while let Some(table) = snapshot.tables.get(point.tables) {
             let mut begun = false;
             while let Some(object) = table.objects.get(point.objects) {
-                let part = objects.next().await?;
-                let part =
-                    part.ok_or_else(|| self.damaged(table, "an object is missing".into()))?;
-                self.check(table, point.objects, &part.file)?;
+                let file = self.object(objects, table, point.objects).await?;
                 if !begun {
                     self.target.begin_table(table).await?;
                     begun = true;
                 }
-                self.rows(table, part.file).await?;
+                self.rows(table, file).await?;
                 point.objects += 1;
                 point.bytes += object.raw_len;
                 if point.bytes - committed >= PART_BYTES {
@@ -103,13 +100,44 @@ impl<T: Target> Loading<'_, T> {
             if begun {
                 point.rows += self.target.end_table().await?;
             }
-            if point.rows != table.rows {
-                let why = format!("{} rows came where {} were announced", point.rows, table.rows);
-                return Err(self.damaged(table, why));
-            }
+            self.count(table, point.rows)?;
             point = LoadPoint { tables: point.tables + 1, objects: 0, rows: 0, ..point };
         }
         Ok(self.target.end_part(source, &point).await?)
+    }
+
+    /// All rows of all tables, in the open transaction, into the tables themselves.
+    pub(super) async fn within(&mut self, objects: &mut SnapshotObjects) -> Result<(), PullError> {
+        let snapshot = self.snapshot;
+        for table in &snapshot.tables {
+            self.target.begin_rows(snapshot, table).await?;
+            for place in 0..table.objects.len() {
+                let file = self.object(objects, table, place).await?;
+                self.rows(table, file).await?;
+            }
+            let rows = self.target.end_table().await?;
+            self.count(table, rows)?;
+        }
+        Ok(())
+    }
+
+    async fn object(
+        &self,
+        objects: &mut SnapshotObjects,
+        table: &SnapshotTable,
+        place: usize,
+    ) -> Result<ObjectFile, PullError> {
+        let part = objects.next().await?;
+        let part = part.ok_or_else(|| self.damaged(table, "an object is missing".into()))?;
+        self.check(table, place, &part.file)?;
+        Ok(part.file)
+    }
+
+    fn count(&self, table: &SnapshotTable, rows: u64) -> Result<(), PullError> {
+        if rows == table.rows {
+            return Ok(());
+        }
+        Err(self.damaged(table, format!("{rows} rows came where {} were announced", table.rows)))
     }
 
     async fn rows(&mut self, table: &SnapshotTable, file: ObjectFile) -> Result<(), PullError> {

@@ -10,6 +10,7 @@ mod error;
 mod load;
 mod noted;
 mod order;
+mod refetch;
 mod schedule;
 mod session;
 mod settings;
@@ -17,6 +18,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod until;
 
 pub use address::TargetAddress;
 pub use error::PullError;

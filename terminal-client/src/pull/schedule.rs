@@ -115,7 +115,7 @@ const LONG: Duration = Duration::from_secs(60);
 /// Whether a service that pulls again later should only note it.
 fn is_passing(error: &PullError) -> bool {
     match error {
-        PullError::GaveUp { .. } => true,
+        PullError::GaveUp { .. } | PullError::RowsNeeded { .. } => true,
         PullError::Fetch(FetchError::Refused { refusal, .. }) => *refusal == Refusal::UnknownSource,
         error => error.is_transient(),
     }

@@ -10,6 +10,7 @@ use super::{
     error::PullError,
     load::load,
     order::Order,
+    refetch::Refetch,
     settings::Settings,
     status::{Status, keep_telling, last_word},
     trouble::Trouble,
@@ -130,9 +131,21 @@ impl<T: Target> Session<'_, T> {
                 let applied = now.position.lsn;
                 return Ok(End::Reached { applied, transactions: 0, changes: 0 });
             }
-            match self.follow(now, spool.clone(), goal, fixed, status).await {
+            let mut ended = self.follow(now, spool.clone(), goal, &mut fixed, status).await;
+            if let Err(why @ PullError::RowsNeeded { .. }) = ended {
+                ended = match self.refetch(why, &spool, status).await {
+                    Ok(Some(at)) => {
+                        stored = Some(at);
+                        continue;
+                    }
+                    Ok(None) => return Ok(End::Stopped { applied: status.borrow().applied }),
+                    Err(error) => Err(error),
+                };
+            }
+            match ended {
                 Err(error) if error.is_expired() => {
                     self.progress.say(&format!("{error}"));
+                    self.target.roll_back().await?;
                     stored = self.target.stored(&self.settings.source).await?;
                     order = stored.clone().map(Order::Beyond);
                 }
@@ -170,6 +183,27 @@ impl<T: Target> Session<'_, T> {
         }
     }
 
+    /// Where it stands once it has the rows that the stream lacks; none where it was told to stop.
+    async fn refetch(
+        &mut self,
+        why: PullError,
+        spool: &Arc<Spool>,
+        status: &watch::Sender<Status>,
+    ) -> Result<Option<Stored>, PullError> {
+        self.target.roll_back().await?;
+        let refetch = Refetch {
+            target: &mut *self.target,
+            settings: &self.settings,
+            progress: self.progress,
+            spool,
+            status,
+        };
+        tokio::select! {
+            fetched = refetch.run(why) => fetched.map(Some),
+            () = self.stop.cancelled() => Ok(None),
+        }
+    }
+
     fn prefetch(
         &self,
         stored: &Stored,
@@ -197,7 +231,7 @@ impl<T: Target> Session<'_, T> {
         stored: Stored,
         spool: Arc<Spool>,
         goal: Goal,
-        mut fixed: Option<Lsn>,
+        fixed: &mut Option<Lsn>,
         status: &watch::Sender<Status>,
     ) -> Result<End, PullError> {
         let settings = self.settings.clone();

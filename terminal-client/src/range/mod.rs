@@ -10,6 +10,7 @@ mod object_file;
 mod payload;
 mod reader;
 mod relations;
+mod schema_changes;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -18,6 +19,7 @@ pub use closed::{ChannelFiles, Range, RangeChannel};
 pub use error::{Malformed, Place, RangeError};
 pub use object_file::{FileChunks, ObjectFile};
 pub use payload::Payload;
-pub use reader::{Event, RangeReader, is_schema_change};
+pub use reader::{Event, RangeReader};
 pub use relations::Relations;
+pub use schema_changes::{Alters, is_schema_change, schema_change_text};
 pub use verify::verify;

@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::{
-    Change, ChannelName, Entry, EntryReader, Lsn, Relation, SCHEMA, SCHEMA_CHANGES,
-    TransactionDecoder, TransactionHeader,
+    Change, ChannelName, Entry, EntryReader, Lsn, Relation, TransactionDecoder, TransactionHeader,
 };
 
 use super::{
@@ -12,6 +11,7 @@ use super::{
     error::{Malformed, RangeError},
     object_file::PartsReader,
     relations::Relations,
+    schema_changes::{Alters, Lacking},
     verify::parts_of,
 };
 use crate::position::Position;
@@ -25,8 +25,8 @@ pub enum Event {
         lsn: Lsn,
         /// Xid and commit time.
         header: TransactionHeader,
-        /// Whether there are schema changes among its changes.
-        alters: bool,
+        /// The schema changes among its changes, which come in their place.
+        alters: Alters,
     },
     /// A change of it, in the original order over all channels.
     Change {
@@ -116,7 +116,7 @@ impl<'a> RangeReader<'a> {
             self.position.lsn = self.position.lsn.max(self.range.through);
             return Ok(None);
         };
-        let (mut header, mut alters) = (None, false);
+        let (mut header, mut alters) = (None, Alters::default());
         for channel in &mut self.channels {
             if channel.next.as_ref().is_none_or(|run| run.lsn != lsn) {
                 continue;
@@ -177,15 +177,33 @@ impl<'a> RangeReader<'a> {
 impl Channel<'_> {
     /// Reads a run to its end, and leaves it as if it had not been read: what capture has to say is
     /// short, also where its transaction is long.
-    fn alters(&self, run: &Run, relations: &Relations) -> Result<bool, RangeError> {
-        let mut open = self.open_run(run)?;
-        let malformed = |error| self.cursor.malformed(error);
-        while let Some((_, change)) = open.read(relations).map_err(malformed)? {
-            if is_schema_change(&change) {
-                return Ok(true);
-            }
+    fn alters(&self, run: &Run, relations: &Relations) -> Result<Alters, RangeError> {
+        let mut found = Lacking::default();
+        self.each(run, relations, |change| found.look(&change))?;
+        let mut alters = Alters { any: found.any, lacking: Vec::new() };
+        if !found.is_empty() {
+            self.each(run, relations, |change| {
+                if found.is_first(&change) {
+                    alters.lacking.push(change);
+                }
+            })?;
         }
-        Ok(false)
+        Ok(alters)
+    }
+
+    fn each(
+        &self,
+        run: &Run,
+        relations: &Relations,
+        mut look: impl FnMut(Change<Arc<Relation>>),
+    ) -> Result<(), RangeError> {
+        let mut open = self.open_run(run)?;
+        while let Some((_, change)) =
+            open.read(relations).map_err(|error| self.cursor.malformed(error))?
+        {
+            look(change);
+        }
+        Ok(())
     }
 
     fn open_run(&self, run: &Run) -> Result<OpenRun, RangeError> {
@@ -215,13 +233,6 @@ impl Channel<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a change that came in the control channel is a row of `tailwater.schema_changes`; in another
-/// channel it is a row like any other.
-pub fn is_schema_change(change: &Change<Arc<Relation>>) -> bool {
-    matches!(change, Change::Insert { relation, .. }
-        if relation.schema == SCHEMA && relation.name == SCHEMA_CHANGES)
 }
 
 impl OpenRun {

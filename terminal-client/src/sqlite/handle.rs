@@ -162,6 +162,24 @@ impl Target for SqliteTarget {
         self.worker.call(move |session| session.alter(&source, lsn, &change)).await
     }
 
+    async fn empty(&mut self, _: &SourceName, table: &Named) -> Result<(), TargetError> {
+        let table = table.clone();
+        self.worker.call(move |session| session.empty(&table)).await
+    }
+
+    async fn begin_rows(
+        &mut self,
+        snapshot: &Snapshot,
+        table: &SnapshotTable,
+    ) -> Result<(), TargetError> {
+        let (snapshot, table) = (snapshot.clone(), table.clone());
+        self.worker.call(move |session| session.begin_rows(&snapshot, &table)).await
+    }
+
+    async fn roll_back(&mut self) -> Result<(), TargetError> {
+        self.worker.call(Session::roll_back).await
+    }
+
     async fn commit(&mut self, source: &SourceName, stored: &Stored) -> Result<(), TargetError> {
         let (source, stored) = (source.clone(), stored.clone());
         self.worker.call(move |session| session.commit(&source, &stored)).await

@@ -6,8 +6,8 @@ use super::{
     apply::RowApply,
     database::Database,
     load::{
-        Ending, LoadTable, TableRows, advance, discard, finish, forsake, made, prepare_tables,
-        tables_of, unfinished, write,
+        Ending, LoadTable, TableRows, advance, discard, empty, finish, forsake, made,
+        prepare_tables, tables_of, unfinished, write,
     },
     position_row::PositionRow,
     schema::{Shape, table_name},
@@ -219,10 +219,37 @@ impl Session {
         if self.database.connection.is_autocommit() {
             return Err(self.misused("a schema change outside of a transaction"));
         }
-        // What it learned about tables, and its statements, may not hold any more.
+        self.forget_tables();
+        alter(&self.database, source, lsn, change)
+    }
+
+    pub(super) fn empty(&self, table: &Named) -> Result<(), TargetError> {
+        empty(&self.database, table)
+    }
+
+    pub(super) fn begin_rows(
+        &mut self,
+        snapshot: &Snapshot,
+        table: &SnapshotTable,
+    ) -> Result<(), TargetError> {
+        if self.database.connection.is_autocommit() {
+            return Err(self.misused("rows outside of a transaction"));
+        }
+        self.load = tables_of(&self.database, snapshot, &[], false)?;
+        self.begin_table(table)
+    }
+
+    pub(super) fn roll_back(&mut self) -> Result<(), TargetError> {
+        self.forget_tables();
+        (self.load, self.rows) = (Vec::new(), None);
+        self.database.roll_back();
+        Ok(())
+    }
+
+    /// What was learned about tables, and statements, may not hold any more.
+    fn forget_tables(&mut self) {
         self.apply = RowApply::default();
         self.database.connection.flush_prepared_statement_cache();
-        alter(&self.database, source, lsn, change)
     }
 
     pub(super) fn commit(

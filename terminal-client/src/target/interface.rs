@@ -147,6 +147,45 @@ pub trait Target: Send {
         std::future::ready(Ok(()))
     }
 
+    /// The source transaction of the schema changes so far is complete, and the target's goes on: what had to
+    /// wait for its end is done now.
+    fn settle(
+        &mut self,
+        source: &SourceName,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send {
+        let _ = source;
+        std::future::ready(Ok(()))
+    }
+
+    /// Before the transaction that leads to the snapshot: adds, for all to see, what no transaction may both
+    /// add and use (PostgreSQL's enum labels). No row has it yet.
+    fn prepare(
+        &mut self,
+        snapshot: &Snapshot,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send {
+        let _ = snapshot;
+        std::future::ready(Ok(()))
+    }
+
+    /// Removes all rows of a table, in the open transaction: others will be copied into it by
+    /// [`Self::begin_rows`], in the same transaction. Readers go on to see the old ones, other writers wait.
+    fn empty(
+        &mut self,
+        source: &SourceName,
+        table: &Named,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// Begins all rows of a table of the snapshot, in the open transaction, into the table itself;
+    /// [`Self::load_rows`] and [`Self::end_table`] follow.
+    fn begin_rows(
+        &mut self,
+        snapshot: &Snapshot,
+        table: &SnapshotTable,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// Undoes the open transaction, if there is one, and forgets what was learned in it.
+    fn roll_back(&mut self) -> impl Future<Output = Result<(), TargetError>> + Send;
+
     /// Writes the position and commits; both are on disk when it returns.
     fn commit(
         &mut self,

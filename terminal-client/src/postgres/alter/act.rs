@@ -38,6 +38,12 @@ pub(super) enum Act {
         type_sql: String,
         collation: Option<String>,
     },
+    /// Of a table without rows: there need be no way from the old type.
+    RetypeEmpty {
+        column: String,
+        type_sql: String,
+        collation: Option<String>,
+    },
     SetDefault {
         column: String,
         default: String,
@@ -106,12 +112,10 @@ impl Act {
             }
             Self::Fill { column, type_sql, value } => (fill(&table, column, type_sql, value), None),
             Self::Retype { column: of, type_sql, collation } => {
-                let collate = |collation| format!(" COLLATE {collation}");
-                let to = |collate: &str| {
-                    format!("TYPE {type_sql}{collate} USING {}::{type_sql}", ident(of))
-                };
-                let plain = collation.is_some().then(|| column(of, to("")).0);
-                (column(of, to(&collation.as_ref().map(collate).unwrap_or_default())).0, plain)
+                retype(&table, of, (type_sql, collation.as_ref()), &ident(of))
+            }
+            Self::RetypeEmpty { column: of, type_sql, collation } => {
+                retype(&table, of, (type_sql, collation.as_ref()), "NULL")
             }
             Self::SetDefault { column: of, default } => {
                 column(of, format!("SET DEFAULT {default}"))
@@ -146,6 +150,16 @@ impl Act {
                 (format!("ALTER INDEX {} RENAME TO {}", qualified(schema, from), ident(to)), None)
             }
             Self::AddIndex { definition, .. } => (definition.clone(), None),
+        }
+    }
+
+    /// The same for a table that has no rows.
+    pub(super) fn on_empty(self) -> Self {
+        match self {
+            Self::Retype { column, type_sql, collation } => {
+                Self::RetypeEmpty { column, type_sql, collation }
+            }
+            other => other,
         }
     }
 
@@ -193,6 +207,23 @@ fn added(column: &ColumnDefinition, value: Option<&str>, collate: bool) -> Strin
         sql.push_str(" NOT NULL");
     }
     sql
+}
+
+fn retype(
+    table: &str,
+    column: &str,
+    (type_sql, collation): (&str, Option<&String>),
+    value: &str,
+) -> (String, Option<String>) {
+    let to = |collate: &str| {
+        format!(
+            "ALTER TABLE {table} ALTER COLUMN {} TYPE {type_sql}{collate} USING {value}::{type_sql}",
+            ident(column)
+        )
+    };
+    let collate = collation.map(|collation| format!(" COLLATE {collation}"));
+    let plain = collation.map(|_| to(""));
+    (to(&collate.unwrap_or_default()), plain)
 }
 
 /// As texts, because a type need not have an `=`.

@@ -8,6 +8,7 @@ mod columns;
 mod drops;
 mod found;
 mod keys;
+mod labels;
 mod names;
 mod perform;
 mod refusal;
@@ -18,5 +19,6 @@ mod tests;
 mod types;
 mod user_types;
 
+pub(super) use labels::add_labels;
 pub(super) use perform::Alterations;
 pub(super) use reshape::{refuse_views, retyped, to_take, widen, widen_types};

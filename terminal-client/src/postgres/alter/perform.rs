@@ -131,8 +131,7 @@ impl Changing<'_> {
         let Some(was) = before.and_then(|before| before.tables.first()) else {
             return self.create(after, is).await;
         };
-        let altering =
-            Altering { place: self.place, blame: &self.blame, foreign_keys: self.foreign_keys };
+        let altering = self.altering();
         if !altering.rename(was, is).await? {
             return Ok(());
         }
@@ -152,6 +151,11 @@ impl Changing<'_> {
         Ok(())
     }
 
+    fn altering(&self) -> Altering<'_> {
+        let Self { place, ref blame, foreign_keys } = *self;
+        Altering { place, blame, foreign_keys }
+    }
+
     /// Makes a table that is new to the stream, with all that a first load makes behind the rows; one that
     /// is here already must be empty and able to take the rows.
     async fn create(&self, after: &Definitions, is: &TableDefinition) -> Result<(), Failure> {
@@ -162,8 +166,7 @@ impl Changing<'_> {
             ensure_defined(target, client, is, after, Rows::None).await?;
             return Ok(());
         }
-        let altering =
-            Altering { place: self.place, blame: &self.blame, foreign_keys: self.foreign_keys };
+        let altering = self.altering();
         altering.create(is).await?;
         bind_sequences(target, client, &after.sequences).await?;
         set_sequences(target, client, &after.sequences).await?;

@@ -140,6 +140,11 @@ impl Altering<'_> {
                 format!("rename or drop the column \"{}\" here, then pull again", other.column);
             self.blame.stopped(other.to_string(), advice)
         })?;
+        let retypes = acts.iter().any(|act| matches!(act, Act::Retype { .. }));
+        let acts = match retypes && !self.has_rows(is).await? {
+            true => acts.into_iter().map(Act::on_empty).collect(),
+            false => acts,
+        };
         self.acts(is, &acts).await?;
         self.keys(Some(was), is).await?;
         self.attach(was, is).await
@@ -170,6 +175,12 @@ impl Altering<'_> {
 
     async fn find(&self, schema: &str, name: &str) -> Result<Option<Found>, TargetError> {
         find(self.place.client, schema, name).await.map_err(|error| self.blame.lookup(&error))
+    }
+
+    async fn has_rows(&self, is: &TableDefinition) -> Result<bool, TargetError> {
+        let sql = format!("SELECT EXISTS (SELECT FROM {})", qualified(&is.schema, &is.name));
+        let any = self.place.client.query_one(&sql, &[]).await.and_then(|row| row.try_get(0));
+        any.map_err(|error| self.blame.lookup(&error))
     }
 
     async fn there(&self, is: &TableDefinition) -> Result<Found, TargetError> {

@@ -159,7 +159,10 @@ pub(super) async fn exchange(
     Ok(())
 }
 
-async fn refuse_acting_keys(place: Place<'_>, names: &[String]) -> Result<(), TargetError> {
+pub(super) async fn refuse_acting_keys(
+    place: Place<'_>,
+    names: &[String],
+) -> Result<(), TargetError> {
     let failed = |error| error_of(place.target, "look up foreign keys", &error);
     let Some(row) = place.client.query_opt(ACTING, &[&names]).await.map_err(failed)? else {
         return Ok(());
@@ -172,7 +175,7 @@ async fn refuse_acting_keys(place: Place<'_>, names: &[String]) -> Result<(), Ta
         why: format!(
             "it is not the source's, and its foreign key {key} would delete or change its rows when those it refers to are replaced"
         ),
-        advice: "drop that key for the time of the reload, or let the target's role set session_replication_role, under which keys do not act"
+        advice: "drop that key until that is done, or let the target's role set session_replication_role, under which keys do not act"
             .into(),
     })
 }

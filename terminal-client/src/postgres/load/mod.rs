@@ -3,6 +3,7 @@
 
 mod count;
 mod discard;
+mod empty;
 mod exchange;
 mod finish;
 mod record;
@@ -17,6 +18,7 @@ use tokio_postgres::CopyInSink;
 
 pub(super) use self::{
     discard::discard,
+    empty::empty,
     finish::finish,
     record::unfinished,
     tables::{begin, begin_reload},

@@ -184,6 +184,7 @@ async fn commits_come_where_the_bound_says_and_only_between_transactions() {
                 assert!(*at > last);
                 last = *at;
             }
+            other => panic!("{other:?}"),
         }
     }
     assert_eq!((changes.len(), last), (500, Lsn::new(5_000)));

@@ -25,7 +25,7 @@ use crate::{
     target::Target,
 };
 
-fn definition() -> TableDefinition {
+pub(super) fn definition() -> TableDefinition {
     let column = ColumnDefinition {
         number: 1,
         name: "a".into(),

@@ -5,3 +5,4 @@ mod altering;
 mod applying;
 mod expired;
 mod recorder;
+mod refetch;

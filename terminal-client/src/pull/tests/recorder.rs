@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use wire::{Lsn, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
-use crate::target::{LoadPoint, LoadRecord, Operation, Stored, Target, TargetError};
+use crate::target::{LoadPoint, LoadRecord, Named, Operation, Stored, Target, TargetError};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Done {
@@ -18,14 +18,23 @@ pub(super) enum Done {
     /// The position and the table.
     Alter(Lsn, String),
     Commit(Lsn),
+    RollBack,
+    Empty(String),
+    Rows(String),
 }
 
 #[derive(Clone, Default)]
 pub(super) struct Recorder {
     pub(super) done: Arc<Mutex<Vec<Done>>>,
+    stored: Arc<Mutex<Option<Stored>>>,
 }
 
 impl Recorder {
+    /// One that was loaded, and stands there.
+    pub(super) fn at(stored: Stored) -> Self {
+        Self { stored: Arc::new(Mutex::new(Some(stored))), ..Self::default() }
+    }
+
     fn note(&self, done: Done) {
         self.done.lock().unwrap().push(done);
     }
@@ -49,7 +58,7 @@ impl Target for Recorder {
     }
 
     async fn stored(&mut self, _: &SourceName) -> Result<Option<Stored>, TargetError> {
-        Ok(None)
+        Ok(self.stored.lock().unwrap().clone())
     }
 
     async fn sources(&mut self) -> Result<Vec<SourceName>, TargetError> {
@@ -127,8 +136,24 @@ impl Target for Recorder {
         Ok(())
     }
 
+    async fn empty(&mut self, _: &SourceName, table: &Named) -> Result<(), TargetError> {
+        self.note(Done::Empty(format!("{}.{}", table.schema, table.name)));
+        Ok(())
+    }
+
+    async fn begin_rows(&mut self, _: &Snapshot, table: &SnapshotTable) -> Result<(), TargetError> {
+        self.note(Done::Rows(format!("{}.{}", table.schema, table.name)));
+        Ok(())
+    }
+
+    async fn roll_back(&mut self) -> Result<(), TargetError> {
+        self.note(Done::RollBack);
+        Ok(())
+    }
+
     async fn commit(&mut self, _: &SourceName, stored: &Stored) -> Result<(), TargetError> {
         self.note(Done::Commit(stored.position.lsn));
+        *self.stored.lock().unwrap() = Some(stored.clone());
         Ok(())
     }
 

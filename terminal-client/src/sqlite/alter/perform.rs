@@ -133,6 +133,10 @@ impl Altering<'_> {
         self.acts(&name, &acts)?;
         let shape = self.there(&name)?;
         let own = self.did("look up the columns", extra(connection, was, is, &name))?;
+        let any = format!("SELECT EXISTS (SELECT 1 FROM {})", quote(&name));
+        let any = self.did("look for rows", connection.query_row(&any, [], |row| row.get(0)))?;
+        // Without any there is no value to be lost.
+        let rows = if any { rows } else { Rows::None };
         let acts = columns((was, before), (is, after), &shape, &own.columns, rows);
         let acts = acts.map_err(|why| self.unable(&why))?;
         let rebuilds = acts.iter().any(|act| matches!(act, Act::Rebuild(_)));

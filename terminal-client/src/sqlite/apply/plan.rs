@@ -172,7 +172,9 @@ fn check(
             let others = shape.columns.iter().filter(|other| !comes(&other.name));
             let others: Vec<String> = others.map(|other| quote(&other.name)).collect();
             let advice = match others.is_empty() {
-                true => format!("run ALTER TABLE {name} ADD COLUMN {sql}; then pull again. {LATER_COLUMN}"),
+                true => format!(
+                    "run ALTER TABLE {name} ADD COLUMN {sql}; then pull again. {LATER_COLUMN}"
+                ),
                 // To add it would leave the rows without the values that they have in the other.
                 false => format!(
                     "if it is the new name of {}, run ALTER TABLE {name} RENAME COLUMN … TO {quoted}; if it is a new column, ALTER TABLE {name} ADD COLUMN {sql}; then pull again. {LATER_COLUMN}",

@@ -3,6 +3,7 @@
 
 mod count;
 mod discard;
+mod empty;
 mod exchange;
 mod finish;
 mod record;
@@ -11,6 +12,7 @@ mod shadow;
 mod tables;
 
 pub(super) use discard::discard;
+pub(super) use empty::empty;
 pub(super) use finish::{Ending, finish};
 pub(super) use record::{CREATE_LOAD, advance, forsake, unfinished, write};
 pub(super) use rows::TableRows;

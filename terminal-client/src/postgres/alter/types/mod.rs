@@ -5,7 +5,5 @@ mod found;
 mod plan;
 
 pub(super) use act::TypeAct;
-#[cfg(test)]
-pub(super) use found::FoundKind;
-pub(super) use found::{FoundType, find};
-pub(super) use plan::{renamed, type_acts};
+pub(super) use found::{FoundKind, FoundType, find};
+pub(super) use plan::{Names, renamed, type_acts};

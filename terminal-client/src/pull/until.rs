@@ -1,0 +1,215 @@
+//! Applies the log in one target transaction, to exactly a position that need be no commit.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, watch};
+use wire::{Change, Hash, Lsn, SchemaChange, Snapshot, TableDefinition};
+
+use super::{
+    bundle::Bundle,
+    decode::{Altered, BATCHES_AHEAD, Batch, decode},
+    error::PullError,
+    noted::Noted,
+    settings::Settings,
+    status::Status,
+    trouble::Trouble,
+};
+use crate::{
+    fetch::{PrefetchRequest, Prefetcher, Spool},
+    position::Position,
+    progress::Progress,
+    range::{Place, RangeError, Relations},
+    target::{Named, Operation, Stored, Target},
+};
+
+/// Applies the log until a snapshot's position, in one target transaction.
+pub(super) struct Until<'a, T> {
+    pub(super) target: &'a mut T,
+    pub(super) settings: &'a Arc<Settings>,
+    pub(super) progress: &'a Progress,
+    until: Lsn,
+    pub(super) stored: Stored,
+    relations: Option<Relations>,
+    noted: Noted,
+    /// Tables whose rows come from the snapshot, by OID: they have none until then.
+    pub(super) lacking: BTreeMap<u32, String>,
+    pub(super) transactions: u64,
+    pub(super) changes: u64,
+}
+
+impl<'a, T: Target> Until<'a, T> {
+    /// From where the target stands, which is `stored`.
+    pub(super) fn new(
+        target: &'a mut T,
+        settings: &'a Arc<Settings>,
+        progress: &'a Progress,
+        until: Lsn,
+        stored: Stored,
+    ) -> Self {
+        Self {
+            target,
+            settings,
+            progress,
+            until,
+            stored,
+            relations: None,
+            noted: Noted::default(),
+            lacking: BTreeMap::new(),
+            transactions: 0,
+            changes: 0,
+        }
+    }
+
+    pub(super) async fn follow(
+        &mut self,
+        spool: &Arc<Spool>,
+        status: &watch::Sender<Status>,
+    ) -> Result<(), PullError> {
+        let settings = self.settings.clone();
+        let request = PrefetchRequest {
+            from: self.stored.position.clone(),
+            channels: settings.channels.clone(),
+            loaded: settings.channels.is_empty().then(|| self.stored.channel_set()),
+            limit_bytes: settings.bounds.answer_bytes,
+            wait: Duration::ZERO,
+            report: status.borrow().with_pull(&settings.terminal),
+        };
+        let mut prefetcher = Prefetcher::start(&settings.relays, spool, request);
+        let mut trouble = Trouble::new(settings.patience);
+        self.target.begin().await?;
+        while self.stored.position.lsn < self.until {
+            let own = self.stored.position.clone();
+            match Bundle::of_fetched(&settings, prefetcher.next().await?, own)? {
+                (Some(bundle), _) => {
+                    self.bundle(bundle).await?;
+                    trouble.over();
+                }
+                (None, head) => {
+                    let (relay, goal) = (settings.relays.in_use(), self.until);
+                    trouble.pause(PullError::BehindGoal { relay, head, goal }).await?;
+                }
+            }
+            prefetcher.report(status.borrow().with_pull(&settings.terminal));
+        }
+        Ok(())
+    }
+
+    async fn bundle(&mut self, bundle: Bundle) -> Result<(), PullError> {
+        let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
+        let mut relations = self.relations.take().unwrap_or_default();
+        let (source, until) = (self.settings.source.clone(), self.until);
+        let decoding = tokio::task::spawn_blocking(move || {
+            let result = decode(&source, &bundle, &mut relations, Some(until), &sender);
+            (relations, result)
+        });
+        while let Some(batch) = batches.recv().await {
+            self.batch(batch).await?;
+        }
+        let (relations, result) =
+            decoding.await.map_err(|error| PullError::Internal(error.to_string()))?;
+        self.relations = Some(relations);
+        result.map_err(|error| error.of(&self.settings.source))
+    }
+
+    async fn batch(&mut self, batch: Batch) -> Result<(), PullError> {
+        for Altered { change, .. } in &batch.lacking {
+            self.empty(change).await?;
+        }
+        let source = &self.settings.source;
+        let first = self.noted.first_changes(&batch.operations);
+        if !first.is_empty() {
+            self.target.note_tables(source, &first).await?;
+        }
+        let mut operations = batch.operations;
+        operations.retain(|operation| !self.is_in_the_snapshot(operation));
+        if !operations.is_empty() {
+            self.changes += operations.len() as u64;
+            self.progress.changes(operations.len() as u64);
+            self.target.apply(operations).await?;
+        }
+        if !batch.sequences.is_empty() {
+            self.target.set_sequences(&batch.sequences).await?;
+        }
+        drop(batch.applied);
+        if let Some(map) = batch.channel_map {
+            self.stored.channel_map = map;
+        }
+        if let Some(Altered { lsn, change }) = batch.schema_change {
+            self.alter(lsn, &change).await?;
+        }
+        self.transactions += batch.transactions;
+        if let Some(boundary) = batch.boundary {
+            self.target.settle(source).await?;
+            self.stored.position = boundary;
+        }
+        Ok(())
+    }
+
+    /// Whether it is a change of a row that comes from the snapshot as it is then. A TRUNCATE is applied: it
+    /// finds nothing, and tables that refer to each other can only be truncated together.
+    fn is_in_the_snapshot(&self, operation: &Operation) -> bool {
+        match &operation.change {
+            Change::Insert { relation, .. }
+            | Change::Update { relation, .. }
+            | Change::Delete { relation, .. } => self.lacking.contains_key(&relation.oid),
+            Change::Truncate { .. } | Change::Message { .. } => false,
+        }
+    }
+
+    /// From here on the table's rows are the snapshot's; one that is not there yet has none.
+    async fn empty(&mut self, change: &SchemaChange) -> Result<(), PullError> {
+        let was = change.before.as_ref().and_then(|of| of.tables.first());
+        let ours = self.settings.has_table(&self.stored.channel_map, change);
+        let Some(was) = was.filter(|_| ours) else { return Ok(()) };
+        if self.lacking.insert(change.oid, was.to_string()).is_none() {
+            self.target.empty(&self.settings.source, &named(was)).await?;
+        }
+        Ok(())
+    }
+
+    async fn alter(&mut self, lsn: Lsn, change: &SchemaChange) -> Result<(), PullError> {
+        if !self.settings.has_table(&self.stored.channel_map, change) {
+            return Ok(());
+        }
+        let source = &self.settings.source;
+        let was = change.before.as_ref().and_then(|of| of.tables.first());
+        let is = change.after.as_ref().and_then(|of| of.tables.first());
+        match (was, is) {
+            (_, None) => {
+                if let Some(table) = self.lacking.remove(&change.oid).filter(|_| !change.dropped) {
+                    tracing::warn!(%lsn, "{table} left the publication after it was rewritten: it has no rows here now");
+                }
+            }
+            (Some(_), Some(_)) if change.rows_needed => self.empty(change).await?,
+            (None, Some(is)) if change.rows_needed => {
+                self.lacking.insert(change.oid, is.to_string());
+            }
+            _ => {}
+        }
+        self.target.alter(source, lsn, change).await?;
+        if let (true, None, Some(is)) = (change.rows_needed, was, is) {
+            // A reload from an earlier snapshot knows by this that it joined behind it.
+            self.target.note_tables(source, &[(named(is), lsn)]).await?;
+        }
+        self.noted.forget();
+        Ok(())
+    }
+
+    /// The history applied here must be the one that the snapshot belongs to.
+    pub(super) fn check(&self, snapshot: &Snapshot) -> Result<(), PullError> {
+        let Position { lineage, lsn, hashes, .. } = &self.stored.position;
+        for (channel, own) in hashes.iter() {
+            let (own, found): (Hash, Hash) = (own, snapshot.hashes.get(*lineage, channel));
+            if own != found {
+                let source = self.settings.source.clone();
+                let place = Place { source, channel: channel.clone(), lsn: *lsn };
+                return Err(RangeError::Fork { place, own, found }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named(table: &TableDefinition) -> Named {
+    Named::new(&table.schema, &table.name)
+}
