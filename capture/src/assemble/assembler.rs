@@ -211,6 +211,10 @@ impl Assembler {
             let (what, lsn) = ("a change outside any transaction", self.position);
             return Err(AssembleError::Order { what, lsn });
         };
+        // What capture notes for itself: a publication FOR ALL TABLES carries it.
+        if self.relations.is_internal(&message) {
+            return Ok(());
+        }
         open.changes += 1;
         if open.treatment == Treatment::Repeat {
             return Ok(());

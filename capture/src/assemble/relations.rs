@@ -1,6 +1,8 @@
 use std::{collections::HashMap, sync::Arc};
 
-use wire::{ChannelName, Lsn, Relation, RelationColumn, RelationId, ReplicaIdentity};
+use wire::{
+    ChannelName, Lsn, Relation, RelationColumn, RelationId, ReplicaIdentity, SCHEMA, SCHEMA_CHANGES,
+};
 
 use super::{error::AssembleError, mapping::Mapping, type_names::TypeNames};
 use crate::pgoutput;
@@ -51,6 +53,21 @@ impl Relations {
 
     pub(super) fn get(&self, oid: u32, lsn: Lsn) -> Result<&KnownRelation, AssembleError> {
         self.known.get(&oid).ok_or(AssembleError::UnknownRelation { oid, lsn })
+    }
+
+    /// Whether it is a change of tables of our own schema, other than the one that tells of schema changes.
+    pub(super) fn is_internal(&self, message: &pgoutput::Message) -> bool {
+        let internal = |oid: &u32| {
+            let of = self.known.get(oid).map(|known| &known.relation);
+            of.is_some_and(|of| of.schema == SCHEMA && of.name != SCHEMA_CHANGES)
+        };
+        match message {
+            pgoutput::Message::Insert(of) => internal(&of.relation_oid),
+            pgoutput::Message::Update(of) => internal(&of.relation_oid),
+            pgoutput::Message::Delete(of) => internal(&of.relation_oid),
+            pgoutput::Message::Truncate(of) => of.relation_oids.iter().all(internal),
+            _ => false,
+        }
     }
 
     /// Looks every table's channel up again, after the map changed.

@@ -26,8 +26,22 @@ pub enum DdlError {
     NotCarried { publication: String, add: String },
     /// Somebody else could write what terminals obey.
     #[error(
-        "--ddl: the role {role} may write to tailwater.schema_changes, and the terminals would do what it writes. Nothing was \
-         installed. Run REVOKE ALL ON tailwater.schema_changes FROM {role} (and see ALTER DEFAULT PRIVILEGES), then start again"
+        "--ddl: the role {role} may write to {what}, and the terminals would do what it writes. Nothing was installed. See \
+         ALTER DEFAULT PRIVILEGES, or where it is there already run REVOKE ALL ON {what} FROM {role}; then start again"
     )]
-    Writable { role: String },
+    Writable { role: String, what: String },
+    /// The stream has rows of a table that only looks like ours.
+    #[error(
+        "the stream carries a table tailwater.schema_changes (OID {oid}) that no capture of this role or a superuser installed, and the \
+         terminals would do what its rows say: nothing of them was passed on. Find out who made it; to go on take it out of the \
+         publication and capture under a new source name"
+    )]
+    Untrusted { oid: u32 },
+    /// Somebody else owns what it is made in.
+    #[error(
+        "--ddl: {what} belongs to the role {role}, which could have anything run in its place with capture's rights, and at the \
+         terminals. Nothing was installed. Give it to a superuser (ALTER … OWNER TO …), then start again; where this database is \
+         a terminal too, let that pull as a superuser or leave --ddl out"
+    )]
+    Foreign { what: String, role: String },
 }

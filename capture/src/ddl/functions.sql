@@ -109,14 +109,20 @@ $function$;
 -- Tables that the publication carries, and those above them in their partition trees.
 CREATE FUNCTION tailwater.ddl_captured() RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $function$
-WITH publication AS (
+WITH RECURSIVE publication AS (
     SELECT p.* FROM pg_publication p JOIN tailwater.ddl_settings s ON p.pubname = s.publication
 ), listed(oid) AS (
     SELECT r.prrelid FROM publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
   UNION
     SELECT c.oid FROM publication p, pg_class c WHERE p.puballtables{schemas}
+), below(oid) AS (
+    SELECT oid FROM listed
+  UNION
+    -- Not by pg_partition_tree, which locks all of it until the transaction ends.
+    SELECT h.inhrelid FROM below b JOIN pg_inherits h ON h.inhparent = b.oid
+    JOIN pg_class c ON c.oid = h.inhrelid WHERE c.relispartition
 ), tree(oid) AS (
-    SELECT coalesce(t.relid::oid, l.oid) FROM listed l LEFT JOIN LATERAL pg_partition_tree(l.oid) t ON true
+    SELECT oid FROM below
   UNION
     SELECT a.relid::oid FROM listed l, pg_partition_ancestors(l.oid) a
 )
@@ -153,10 +159,12 @@ BEGIN
            EXISTS (SELECT FROM unnest(ARRAY[c.oid, coalesce(pg_partition_root(c.oid)::oid, c.oid)]) m(oid)
                    JOIN pg_class mc ON mc.oid = m.oid JOIN pg_namespace mn ON mn.oid = mc.relnamespace
                    WHERE mn.nspname || '.' || mc.relname LIKE ANY(settings.tables)) AS meant,
-           c.relreplident = 'f' OR EXISTS (
+           c.relreplident = 'f' AND c.relkind = 'r' OR EXISTS (
                SELECT FROM pg_index i
                WHERE i.indrelid = c.oid AND i.indisvalid AND i.indisunique AND i.indimmediate AND i.indpred IS NULL
-                 AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END) AS keyed,
+                 AND CASE c.relreplident WHEN 'd' THEN i.indisprimary
+                                         -- Partitions do not get this from their whole.
+                                         WHEN 'i' THEN i.indisreplident AND c.relkind = 'r' ELSE false END) AS keyed,
            ARRAY(SELECT a.attname::text FROM pg_attribute a
                  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
                  ORDER BY a.attnum) AS columns,
@@ -192,6 +200,10 @@ BEGIN
     END IF;
     IF NOT found.keyed THEN
         EXECUTE format('ALTER TABLE ONLY %I.%I REPLICA IDENTITY FULL', found.schema, found.name);
+        -- That statement's own event let it join already.
+        IF relation IN (SELECT tailwater.ddl_captured()) THEN
+            RETURN;
+        END IF;
     END IF;
     EXECUTE format('ALTER PUBLICATION %I ADD TABLE %s %I.%I%s', settings.publication,
                    CASE found.relkind WHEN 'r' THEN 'ONLY' ELSE '' END, found.schema, found.name, list);
@@ -239,6 +251,15 @@ BEGIN
         -- Rows of a table that a publication takes in by itself come by the stream, from its making on.
         needed := needed OR was.oid IS NULL AND command = 'ALTER TABLE'
             AND (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' AND tailwater.ddl_has_rows(relation);
+        -- Told late: rows have come by the stream since, with values in columns that terminals do not know.
+        IF NOT needed AND command = 'start of tailwater-capture' AND now_is IS NOT NULL THEN
+            needed := (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' AND (was.oid IS NULL OR EXISTS (
+                SELECT FROM jsonb_array_elements(now_is #> '{tables,0,columns}') c
+                WHERE c ->> 'generated' IS NULL
+                  AND NOT EXISTS (SELECT FROM jsonb_array_elements(was.definition #> '{tables,0,columns}') o
+                                  WHERE o -> 'number' = c -> 'number')))
+                AND tailwater.ddl_has_rows(relation);
+        END IF;
         -- What leaves leaves its whole first, or its rows would be seen there on and on.
         IF now_is IS NULL AND was.definition #> '{tables,0,partition_of}' <> 'null' THEN
             INSERT INTO tailwater.schema_changes (command, change) VALUES (command, jsonb_build_object(
@@ -304,7 +325,7 @@ $function$;
 
 -- After a statement. It never fails for us: what cannot be told is a warning, and the terminals stop where it matters.
 CREATE FUNCTION tailwater.ddl_end() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' SET jit = off {pinned} AS $function$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' SET jit = off {pinned} AS $function$
 DECLARE
     touched oid[];
 BEGIN
@@ -340,7 +361,7 @@ $function$;
 
 -- Tables that go. What other tables lose with them comes first, so that nothing is in the way at a terminal.
 CREATE FUNCTION tailwater.ddl_drop() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' SET jit = off {pinned} AS $function$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' SET jit = off {pinned} AS $function$
 DECLARE
     changed oid[];
     gone oid[];
@@ -389,7 +410,7 @@ $function$;
 
 -- Before a table is rewritten: rows that are there may get values that no change tells.
 CREATE FUNCTION tailwater.ddl_rewrite() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' SET jit = off AS $function$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' SET jit = off AS $function$
 BEGIN
     UPDATE tailwater.ddl_tables SET rewrite = rewrite | pg_event_trigger_table_rewrite_reason()
     WHERE oid = pg_event_trigger_table_rewrite_oid() AND tailwater.ddl_has_rows(oid);

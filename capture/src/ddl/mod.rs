@@ -57,9 +57,13 @@ pub async fn install(
     if found.as_ref() != Some(&version) {
         answer(transaction.batch_execute(&script)).await.map_err(refused)?;
     }
+    let row = answer(transaction.query_opt(OWNERS, &[])).await.map_err(refused)?;
+    if let Some(row) = row {
+        return Err(DdlError::Foreign { what: row.get(0), role: row.get(1) });
+    }
     let row = answer(transaction.query_opt(WRITERS, &[])).await.map_err(refused)?;
     if let Some(row) = row {
-        return Err(DdlError::Writable { role: row.get(0) });
+        return Err(DdlError::Writable { role: row.get(0), what: row.get(1) });
     }
     let selection = &settings.selection;
     let tables = script::like(selection.tables.iter(), Some("%"));
@@ -125,12 +129,28 @@ ON CONFLICT (publication) DO UPDATE
 SET script = excluded.script, own = excluded.own, tables = excluded.tables, exclude = excluded.exclude, make_full = excluded.make_full
 WHERE (old.script, old.own, old.tables, old.exclude, old.make_full) IS DISTINCT FROM ($2, $3, $4, $5, $6)";
 
-/// Who may write what terminals obey, beside its owner.
+/// Schema and tables that somebody else owns, who could put anything in their place: it would run with
+/// the rights of the role that installs this, and at the terminals.
+const OWNERS: &str = "
+SELECT of.what, r.rolname::text
+FROM (SELECT 'the schema tailwater' AS what, nspowner AS owner FROM pg_catalog.pg_namespace WHERE nspname = 'tailwater'
+    UNION ALL
+      SELECT 'the table ' || c.oid::pg_catalog.regclass, c.relowner FROM pg_catalog.pg_class c
+      WHERE c.oid IN ('tailwater.schema_changes'::regclass, 'tailwater.ddl_tables'::regclass, 'tailwater.ddl_settings'::regclass)) of
+JOIN pg_catalog.pg_roles r ON r.oid = of.owner
+WHERE r.rolname <> current_user AND NOT r.rolsuper LIMIT 1";
+
+/// Who may make things in that schema, or write what terminals obey, beside the owner.
 const WRITERS: &str = "
-SELECT coalesce(r.rolname::text, 'PUBLIC')
-FROM pg_catalog.pg_class c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
-LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
-WHERE c.oid = 'tailwater.schema_changes'::regclass AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner LIMIT 1";
+SELECT coalesce(r.rolname::text, 'PUBLIC'), of.what
+FROM (SELECT 'SCHEMA tailwater' AS what, nspowner AS owner, nspacl AS acl, ARRAY['CREATE'] AS rights
+      FROM pg_catalog.pg_namespace WHERE nspname = 'tailwater'
+    UNION ALL
+      SELECT c.oid::pg_catalog.regclass::text, c.relowner, c.relacl, ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']
+      FROM pg_catalog.pg_class c
+      WHERE c.oid IN ('tailwater.schema_changes'::regclass, 'tailwater.ddl_tables'::regclass, 'tailwater.ddl_settings'::regclass)) of
+CROSS JOIN LATERAL pg_catalog.aclexplode(of.acl) a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+WHERE a.privilege_type = ANY(of.rights) AND a.grantee <> of.owner LIMIT 1";
 
 /// As they are now, without a word to anyone.
 const NOTE_ALL: &str = "
@@ -187,6 +207,15 @@ pub async fn installed(sql: &SqlSession) -> Result<Option<String>, SqlError> {
     }
     let row = answer(sql.query_opt("SELECT publication FROM tailwater.ddl_settings", &[])).await?;
     Ok(Some(row.map(|row| row.get(0)).unwrap_or_default()))
+}
+
+/// The OID of the table whose rows terminals obey, where a role that may decide that owns it.
+pub async fn trusted_table(sql: &SqlSession) -> Result<Option<u32>, SqlError> {
+    let query = "
+        SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+        WHERE c.oid = pg_catalog.to_regclass('tailwater.schema_changes')
+          AND pg_catalog.to_regclass('tailwater.ddl_settings') IS NOT NULL AND (r.rolsuper OR r.rolname = current_user)";
+    Ok(answer(sql.query_opt(query, &[])).await?.map(|row| row.get(0)))
 }
 
 /// The newest schema change that left rows out of the stream, as far as is known; zero where there is none.

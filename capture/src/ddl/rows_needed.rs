@@ -1,11 +1,13 @@
 use serde::Deserialize;
 use wire::{Lsn, SCHEMA, SCHEMA_CHANGE_COLUMN, SCHEMA_CHANGES};
 
+use super::error::DdlError;
 use crate::pgoutput::{Message, Value};
 
-/// Finds, in the stream, schema changes that left rows out of it.
-#[derive(Debug, Default)]
+/// Finds, in the stream, schema changes that left rows out of it; and a table of schema changes that is not ours.
+#[derive(Debug)]
 pub struct RowsNeeded {
+    trusted: Option<u32>,
     /// The table of schema changes, and which of its columns tells.
     table: Option<(u32, usize)>,
     commit_start: Lsn,
@@ -19,23 +21,32 @@ struct Flag {
 }
 
 impl RowsNeeded {
+    /// `trusted` is the OID of the table that was installed.
+    pub fn new(trusted: Option<u32>) -> Self {
+        Self { trusted, table: None, commit_start: Lsn::ZERO }
+    }
+
     /// The start of the commit record beyond which a snapshot has the rows.
-    pub fn look(&mut self, message: &Message) -> Option<Lsn> {
+    pub fn look(&mut self, message: &Message) -> Result<Option<Lsn>, DdlError> {
         match message {
             Message::Begin(begin) => self.commit_start = begin.final_lsn,
             Message::Relation(of) if (&*of.schema, &*of.name) == (SCHEMA, SCHEMA_CHANGES) => {
                 let column =
                     of.columns.iter().position(|column| column.name == SCHEMA_CHANGE_COLUMN);
+                if self.trusted != Some(of.oid) {
+                    return Err(DdlError::Untrusted { oid: of.oid });
+                }
                 self.table = column.map(|column| (of.oid, column));
             }
             Message::Insert(insert) => {
-                let (_, column) = self.table.filter(|(oid, _)| *oid == insert.relation_oid)?;
-                let Value::Text(text) = insert.new.values().nth(column)? else { return None };
-                let flag: Flag = serde_json::from_slice(text).ok()?;
-                return flag.rows_needed.then_some(self.commit_start);
+                let told = self.table.filter(|(oid, _)| *oid == insert.relation_oid);
+                let value = told.and_then(|(_, column)| insert.new.values().nth(column));
+                let Some(Value::Text(text)) = value else { return Ok(None) };
+                let flag: Option<Flag> = serde_json::from_slice(text).ok();
+                return Ok(flag.filter(|flag| flag.rows_needed).map(|_| self.commit_start));
             }
             _ => {}
         }
-        None
+        Ok(None)
     }
 }

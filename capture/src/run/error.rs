@@ -71,7 +71,10 @@ impl RunError {
                 BeginError::Keyless(_) | BeginError::Exclude(_) | BeginError::ChannelMoved { .. },
             )
             | Self::Ddl(
-                DdlError::Taken { .. } | DdlError::NotCarried { .. } | DdlError::Writable { .. },
+                DdlError::Taken { .. }
+                | DdlError::NotCarried { .. }
+                | DdlError::Writable { .. }
+                | DdlError::Foreign { .. },
             ) => 2,
             Self::NotInTime { .. } | Self::Begin(BeginError::SlotWait { .. }) => 4,
             Self::Begin(
@@ -80,7 +83,7 @@ impl RunError {
                 | BeginError::PublicationGone { .. }
                 | BeginError::ExcludedCarried { .. },
             ) => 3,
-            Self::Assemble(AssembleError::History(_)) => 3,
+            Self::Assemble(AssembleError::History(_)) | Self::Ddl(DdlError::Untrusted { .. }) => 3,
             Self::GivenUp { source, .. } => source.exit_code(),
             other if other.fate() == Fate::Again => 4,
             other if other.refusal().is_some() || other.relay_kind().is_some() => 3,

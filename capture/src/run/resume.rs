@@ -119,7 +119,7 @@ pub(super) async fn resume(
         pipeline: Pipeline::new(relay, answer.session, head, PipelineLimits::default()),
         pulse: Pulse::start(patient, (*board).clone()),
         snapshots: Snapshots::start(snapshots),
-        schema_changes: ddl::RowsNeeded::default(),
+        schema_changes: ddl::RowsNeeded::new(ddl::trusted_table(&sql).await?),
         rows_needed,
         policy: CutPolicy::default(),
         board: (*board).clone(),

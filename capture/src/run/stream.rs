@@ -89,7 +89,7 @@ impl Stream {
                     let names = of.columns.iter().map(|c| (&*of.schema, &*of.name, &*c.name));
                     check_excluded(&self.settings, names)?;
                 }
-                if let Some(commit_start) = self.schema_changes.look(&message) {
+                if let Some(commit_start) = self.schema_changes.look(&message)? {
                     // What comes again may be older.
                     self.rows_needed.send_if_modified(|needed| {
                         let newer = commit_start > *needed;

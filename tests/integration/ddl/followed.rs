@@ -160,6 +160,32 @@ fn partitions_come_and_go() {
 }
 
 #[test]
+fn tables_without_a_key_are_followed_where_that_is_wanted() {
+    test(async {
+        follow(T, &["--keyless", "full"], &[
+            "CREATE TABLE k (n int); INSERT INTO k VALUES (1), (1), (2)",
+            "DELETE FROM k WHERE ctid = (SELECT min(ctid) FROM k); UPDATE k SET n = 3 WHERE n = 2",
+        ])
+        .await
+    });
+}
+
+/// It carries what capture notes for itself, too.
+#[test]
+fn a_publication_for_all_tables_is_followed() {
+    test(async {
+        let before = format!("{T}; CREATE PUBLICATION mine FOR ALL TABLES");
+        follow(&before, &["--publication", "mine"], &[
+            "ALTER TABLE t ADD c int; UPDATE t SET c = id",
+            "CREATE TABLE n (id int PRIMARY KEY); INSERT INTO n VALUES (1); UPDATE n SET id = 2",
+            "CREATE TABLE f AS SELECT 1 AS id; ALTER TABLE f ADD PRIMARY KEY (id); INSERT INTO f VALUES (2)",
+            "DROP TABLE n",
+        ])
+        .await
+    });
+}
+
+#[test]
 fn sequences_of_new_tables_follow() {
     test(async {
         let setup = recorded(T, &[]).await?;

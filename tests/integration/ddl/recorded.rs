@@ -1,10 +1,11 @@
 //! What the event triggers write.
 
 use anyhow::Context;
-use harness::test;
+use harness::{Cluster, RelayProcess, test};
 use serde_json::{Value, json};
 
 use super::{definitions, recorded, told};
+use crate::setup::{LIMIT, Setup, capture_command};
 
 const SHAPES: &str = r#"
 CREATE SCHEMA "Odd Schema";
@@ -228,6 +229,45 @@ fn each_statement_tells_what_it_changed() {
             }
             assert_eq!(json!(new), json!(expected), "{sql}");
         }
+        Ok(())
+    });
+}
+
+/// Only a superuser's triggers write there; who owns a table of that name elsewhere could have anything run at
+/// the terminals.
+#[test]
+fn a_table_that_only_looks_like_ours_stops_capture() {
+    test(async {
+        let before = "CREATE TABLE mine (id int PRIMARY KEY, change jsonb); CREATE TABLE t (id int PRIMARY KEY)";
+        let mut setup = Setup::shared(before).await?;
+        let sql = "CREATE SCHEMA tailwater; ALTER TABLE mine SET SCHEMA tailwater; ALTER TABLE tailwater.mine RENAME TO schema_changes;
+            INSERT INTO tailwater.schema_changes VALUES (1, '{}')";
+        setup.master.execute(sql).await?;
+        let ended = setup.capture.wait(LIMIT).await?;
+        assert_eq!(ended.code, 3, "{}", ended.stderr);
+        assert!(ended.stderr.contains("tailwater.schema_changes (OID"), "{}", ended.stderr);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_somebody_else_owns_is_refused() {
+    test(async {
+        let master = Cluster::shared().await?.database().await?;
+        let role = format!("owner_{}", master.name());
+        let sql = format!(
+            "CREATE ROLE {role}; CREATE SCHEMA tailwater AUTHORIZATION {role}; CREATE TABLE t (id int PRIMARY KEY)"
+        );
+        master.execute(&sql).await?;
+        let relay = RelayProcess::builder().start().await?;
+        let ended = capture_command(&master, &relay.url())?.arg("--ddl").run(LIMIT).await?;
+        master.execute(&format!("DROP SCHEMA tailwater; DROP ROLE {role}")).await?;
+        assert_eq!(ended.code, 2, "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("the schema tailwater belongs to the role"),
+            "{}",
+            ended.stderr
+        );
         Ok(())
     });
 }

@@ -24,7 +24,7 @@ pub(super) async fn wanted(job: &SnapshotJob) {
 
 async fn needed(mut needed: watch::Receiver<Lsn>, newest: Option<&SnapshotMark>) {
     let newest = newest.map_or(Lsn::ZERO, |mark| mark.lsn);
-    if needed.wait_for(|needed| *needed > newest).await.is_err() {
+    if needed.wait_for(|needed| *needed > Lsn::ZERO && *needed >= newest).await.is_err() {
         std::future::pending().await
     }
 }

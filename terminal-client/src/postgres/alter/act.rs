@@ -27,11 +27,13 @@ pub(super) enum Act {
         column: ColumnDefinition,
         value: Option<String>,
     },
-    /// Gives all rows that value: those that were there before the column was.
+    /// Gives that value to rows that have none, for they were there before the column was; to all rows where
+    /// the column came just now with a whole's, which has another value for them.
     Fill {
         column: String,
         type_sql: String,
-        value: Option<String>,
+        value: String,
+        whole: bool,
     },
     Retype {
         column: String,
@@ -110,7 +112,10 @@ impl Act {
                 let plain = column.collation.is_some().then(|| alter(add(false)).0);
                 (alter(add(true)).0, plain)
             }
-            Self::Fill { column, type_sql, value } => (fill(&table, column, type_sql, value), None),
+            Self::Fill { column, type_sql, value, whole } => {
+                let value = format!("{}::{type_sql}", literal(value));
+                (fill(&table, &ident(column), &value, *whole), None)
+            }
             Self::Retype { column: of, type_sql, collation } => {
                 retype(&table, of, (type_sql, collation.as_ref()), &ident(of))
             }
@@ -227,15 +232,10 @@ fn retype(
 }
 
 /// As texts, because a type need not have an `=`.
-fn fill(table: &str, column: &str, type_sql: &str, value: &Option<String>) -> String {
-    let column = ident(column);
-    match value {
-        None => format!("UPDATE {table} SET {column} = NULL WHERE {column} IS NOT NULL"),
-        Some(value) => {
-            let value = format!("{}::{type_sql}", literal(value));
-            format!(
-                "UPDATE {table} SET {column} = {value} WHERE {column}::pg_catalog.text IS DISTINCT FROM ({value})::pg_catalog.text"
-            )
-        }
-    }
+fn fill(table: &str, column: &str, value: &str, whole: bool) -> String {
+    let lack = match whole {
+        true => format!("{column}::pg_catalog.text IS DISTINCT FROM ({value})::pg_catalog.text"),
+        false => format!("{column} IS NULL"),
+    };
+    format!("UPDATE {table} SET {column} = {value} WHERE {lack}")
 }

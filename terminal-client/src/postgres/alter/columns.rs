@@ -62,7 +62,7 @@ fn set_default(is: &ColumnDefinition, has_one: bool, acts: &mut Vec<Act>) {
     }
 }
 
-/// A column that was here before the source had it: all rows get what they have there.
+/// A column that was here before the source had it: rows that have nothing in it get what they have there.
 fn join(is: &ColumnDefinition, here: &FoundColumn, acts: &mut Vec<Act>) -> Result<(), OtherType> {
     if here.inherited && is.missing.is_none() {
         return Ok(());
@@ -81,11 +81,15 @@ fn join(is: &ColumnDefinition, here: &FoundColumn, acts: &mut Vec<Act>) -> Resul
     if is.missing.is_none() && here.not_null {
         acts.push(Act::DropNotNull(is.name.clone()));
     }
-    acts.push(Act::Fill {
-        column: is.name.clone(),
-        type_sql: here.type_sql.clone(),
-        value: is.missing.clone(),
-    });
+    // What stands in it may have come by the stream, where the change is told late.
+    if let Some(value) = &is.missing {
+        acts.push(Act::Fill {
+            column: is.name.clone(),
+            type_sql: here.type_sql.clone(),
+            value: value.clone(),
+            whole: here.inherited,
+        });
+    }
     if is.default != here.default && !here.inherited {
         set_default(is, here.default.is_some(), acts);
     }

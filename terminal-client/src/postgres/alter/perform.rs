@@ -157,13 +157,13 @@ impl Changing<'_> {
     }
 
     /// Makes a table that is new to the stream, with all that a first load makes behind the rows; one that
-    /// is here already must be empty and able to take the rows.
+    /// is here already must be able to take the rows; it may have some, for they can come before it is told of.
     async fn create(&self, after: &Definitions, is: &TableDefinition) -> Result<(), Failure> {
         let Place { target, client, .. } = self.place;
         ensure_sequences(target, client, &after.sequences).await?;
         let found = find(client, &is.schema, &is.name);
         if found.await.map_err(|error| self.blame.lookup(&error))?.is_some() {
-            ensure_defined(target, client, is, after, Rows::None).await?;
+            ensure_defined(target, client, is, after, Rows::Any).await?;
             return Ok(());
         }
         let altering = self.altering();

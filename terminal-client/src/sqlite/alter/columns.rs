@@ -209,7 +209,14 @@ fn new(column: &ColumnSql, now: &ColumnDefinition, shape: &Shape) -> Result<Part
             let (column, found) = (column.name.clone(), here.declared.clone());
             return Err(Unable::Declared { column, found });
         }
-        Some(_) => acts.push(set(missing.as_ref().unwrap_or(&"NULL".to_owned()))),
+        // What stands in it may have come by the stream, where the change is told late.
+        Some(_) => {
+            let name = quote(&column.name);
+            let value =
+                missing.as_ref().map_or(name.clone(), |to| format!("coalesce({name}, {to})"));
+            acts.extend(missing.is_some().then(|| set(&value)));
+            return Ok(Part { acts, value, anew: false });
+        }
     }
     Ok(Part { acts, value: missing.unwrap_or_else(|| "NULL".into()), anew: false })
 }

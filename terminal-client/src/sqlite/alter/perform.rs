@@ -80,7 +80,7 @@ impl Altering<'_> {
         let shape = self.shape(&name)?;
         if let Some(shape) = &shape {
             let named = Named::new(&is.schema, &is.name);
-            check_existing(self.database, self.source.as_str(), &named, &sent, shape, true)?;
+            check_existing(self.database, self.source.as_str(), &named, &sent, shape, false)?;
         } else {
             let all = with_generated(is, &sent);
             tell_left_out(is, &all);
