@@ -118,9 +118,15 @@ async fn catch_up(sql: &mut SqlSession) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// Not by `to_regclass`, which fails where the role may not use the schema: a terminal in the same database
+/// makes one of that name.
 const FOUND: &str = "
 SELECT pg_catalog.current_setting('server_version_num')::int / 10000,
-       pg_catalog.to_regclass('tailwater.ddl_settings') IS NOT NULL";
+       EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'tailwater' AND c.relname = 'ddl_settings'),
+       coalesce((SELECT pg_catalog.bool_and(pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'))
+                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = 'tailwater' AND c.relname IN ('ddl_settings', 'schema_changes')), false)";
 
 const SETTINGS: &str = "
 WITH others AS (DELETE FROM tailwater.ddl_settings WHERE publication <> $1)
@@ -199,10 +205,11 @@ async fn carry(
     answer(transaction.batch_execute(&add)).await.map_err(refused)
 }
 
-/// The publication whose tables' changes are recorded; none where nothing is installed.
+/// The publication whose tables' changes are recorded; none where nothing is installed, or where the role may
+/// not see what is.
 pub async fn installed(sql: &SqlSession) -> Result<Option<String>, SqlError> {
     let there = answer(sql.query_one(FOUND, &[])).await?;
-    if !there.get::<_, bool>(1) {
+    if !there.get::<_, bool>(1) || !there.get::<_, bool>(2) {
         return Ok(None);
     }
     let row = answer(sql.query_opt("SELECT publication FROM tailwater.ddl_settings", &[])).await?;
@@ -213,8 +220,9 @@ pub async fn installed(sql: &SqlSession) -> Result<Option<String>, SqlError> {
 pub async fn trusted_table(sql: &SqlSession) -> Result<Option<u32>, SqlError> {
     let query = "
         SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
-        WHERE c.oid = pg_catalog.to_regclass('tailwater.schema_changes')
-          AND pg_catalog.to_regclass('tailwater.ddl_settings') IS NOT NULL AND (r.rolsuper OR r.rolname = current_user)";
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'tailwater' AND c.relname = 'schema_changes' AND (r.rolsuper OR r.rolname = current_user)
+          AND EXISTS (SELECT FROM pg_catalog.pg_class s WHERE s.relnamespace = n.oid AND s.relname = 'ddl_settings')";
     Ok(answer(sql.query_opt(query, &[])).await?.map(|row| row.get(0)))
 }
 

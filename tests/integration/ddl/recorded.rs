@@ -1,11 +1,11 @@
 //! What the event triggers write.
 
 use anyhow::Context;
-use harness::{Cluster, RelayProcess, test};
+use harness::{Cluster, RelayProcess, capture, test};
 use serde_json::{Value, json};
 
 use super::{definitions, recorded, told};
-use crate::setup::{LIMIT, Setup, capture_command};
+use crate::setup::{LIMIT, SOURCE, Setup, capture_command, slot_of};
 
 const SHAPES: &str = r#"
 CREATE SCHEMA "Odd Schema";
@@ -269,5 +269,35 @@ fn what_somebody_else_owns_is_refused() {
             ended.stderr
         );
         Ok(())
+    });
+}
+
+/// A database can be a terminal too: then a schema of that name is there, and a capture's role need not see into it.
+#[test]
+fn a_schema_that_the_role_may_not_see_into_is_no_hindrance() {
+    test(async {
+        let master = Cluster::shared().await?.database().await?;
+        let role = format!("plain_{}", master.name());
+        let sql = format!(
+            "CREATE ROLE {role} LOGIN REPLICATION; CREATE SCHEMA tailwater; CREATE TABLE tailwater.ddl_settings (publication text);
+             CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO {role}; GRANT CREATE ON DATABASE {} TO {role}; INSERT INTO t VALUES (1)",
+            master.name()
+        );
+        master.execute(&sql).await?;
+        let relay = RelayProcess::builder().start().await?;
+        let url = master.url().replacen("postgres@", &format!("{role}@"), 1);
+        let capture =
+            capture(&url, SOURCE, &relay.url())?.args(["--slot", &slot_of(&master)]).spawn()?;
+        let mut setup = Setup::assembled(master, relay, capture);
+        setup.captured().await?;
+        setup.master.execute("INSERT INTO t VALUES (2)").await?;
+        let store = setup.postgres("store").await?;
+        setup.all_equal(&[&store]).await?;
+        setup.capture.stop().await?;
+        let drop = format!(
+            "SELECT pg_drop_replication_slot('{}'); DROP OWNED BY {role} CASCADE; DROP ROLE {role}",
+            slot_of(&setup.master)
+        );
+        setup.master.execute(&drop).await
     });
 }
