@@ -38,4 +38,5 @@ mod sequences;
 mod setup;
 mod slot_health;
 mod snapshots;
+mod too_large;
 mod tree;

@@ -294,6 +294,8 @@ pub enum CaptureState {
     OtherMaster,
     /// The publication is gone or altered.
     PublicationChanged,
+    /// The master holds a value that it cannot send.
+    ValueTooLarge,
     /// Stopped by another error.
     Error,
 }

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use wire::{CaptureState, ProblemKind};
+use wire::{CaptureState, Lsn, ProblemKind};
 
+use super::too_large::TooLarge;
 use crate::{
     append::{RelayError, Remedy},
     assemble::AssembleError,
@@ -43,6 +44,9 @@ pub enum RunError {
     /// The relay does not answer, another one does.
     #[error("the relay at {from} does not answer, but {to} does: going on there")]
     Moved { from: String, to: String },
+    /// The master holds a value that it cannot send.
+    #[error("{found}")]
+    TooLarge { found: TooLarge, source: Box<RunError> },
     /// The start was tried for long enough.
     #[error("not ready within {} s: {}", within.as_secs(), crate::explain::chain(source.as_ref()))]
     NotInTime { within: Duration, source: Box<RunError> },
@@ -84,7 +88,7 @@ impl RunError {
                 | BeginError::ExcludedCarried { .. },
             ) => 3,
             Self::Assemble(AssembleError::History(_)) | Self::Ddl(DdlError::Untrusted { .. }) => 3,
-            Self::GivenUp { source, .. } => source.exit_code(),
+            Self::GivenUp { source, .. } | Self::TooLarge { source, .. } => source.exit_code(),
             other if other.fate() == Fate::Again => 4,
             other if other.refusal().is_some() || other.relay_kind().is_some() => 3,
             Self::Walsender(error) if refuses_us(error) => 3,
@@ -104,10 +108,13 @@ impl RunError {
             Self::Assemble(AssembleError::History(_) | AssembleError::Backwards { .. }) => {
                 CaptureState::OtherHistory
             }
-            Self::GivenUp { source, .. } | Self::NotInTime { source, .. } => source.state(),
+            Self::GivenUp { source, .. }
+            | Self::NotInTime { source, .. }
+            | Self::TooLarge { source, .. } => source.state(),
             other => match (other.refusal(), other.relay_kind()) {
                 (Some(Refusal::SlotMissing), _) => CaptureState::SlotMissing,
                 (Some(Refusal::SlotLost | Refusal::WalMissing), _) => CaptureState::SlotLost,
+                (Some(Refusal::ValueTooLarge), _) => CaptureState::ValueTooLarge,
                 (Some(Refusal::NoPublication), _) => CaptureState::PublicationChanged,
                 (_, Some(ProblemKind::OtherMaster)) => CaptureState::OtherMaster,
                 (_, Some(ProblemKind::OtherLineage | ProblemKind::OtherHistory)) => {
@@ -143,6 +150,14 @@ impl RunError {
                 of_sql(source)
             }
             _ => Fate::Stop,
+        }
+    }
+
+    /// The change that the server could not send.
+    pub(super) fn position(&self) -> Option<Lsn> {
+        match self {
+            Self::Walsender(error) => error.server()?.position(),
+            _ => None,
         }
     }
 
@@ -223,8 +238,6 @@ fn refuses_us(error: &WalsenderError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use wire::Lsn;
-
     use super::*;
     use crate::begin::Violation;
 

@@ -20,5 +20,6 @@ mod slot_watch;
 mod snapshots;
 mod standbys;
 mod stream;
+mod too_large;
 
 pub use self::{error::RunError, runner::run};

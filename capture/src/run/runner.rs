@@ -10,8 +10,9 @@ use super::{
     error::{Fate, RunError},
     report::report,
     session,
+    too_large::TooLarge,
 };
-use crate::{append::Patience, explain, settings::Settings};
+use crate::{append::Patience, explain, settings::Settings, source::Refusal};
 
 /// So often the same doubtful failure is met before it counts as final.
 const DOUBTS: u32 = 5;
@@ -72,6 +73,10 @@ async fn keep_going(context: &Context<'_>) -> Result<(), RunError> {
         }
         doubts += u32::from(error.fate() == Fate::Doubtful);
         match error.fate() {
+            Fate::Stop if error.refusal() == Some(&Refusal::ValueTooLarge) => {
+                let found = TooLarge::find(context.settings, error.position()).await;
+                return Err(RunError::TooLarge { found, source: Box::new(error) });
+            }
             Fate::Stop => return Err(error),
             Fate::Doubtful if doubts >= DOUBTS => {
                 return Err(RunError::GivenUp { times: doubts, source: Box::new(error) });

@@ -129,7 +129,7 @@ impl Refusal {
                 "the server lost WAL the slot needs; restore it, or start anew with a new slot"
             }
             Self::ValueTooLarge => {
-                "a changed value is longer as text than the server can print (1 GiB); leave its column out of the publication"
+                "a value is longer as text than a server can hold in one piece (1 GiB): make it smaller, or leave its column out"
             }
             Self::Other => "see the server's log",
         }

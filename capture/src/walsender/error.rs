@@ -93,6 +93,14 @@ impl WalsenderError {
         }
     }
 
+    /// What the server said, where it was the server that said no.
+    pub fn server(&self) -> Option<&ServerError> {
+        match self {
+            Self::Refused { server, .. } => Some(server),
+            _ => None,
+        }
+    }
+
     /// The reason, where it was the server that said no.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {

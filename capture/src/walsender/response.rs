@@ -40,6 +40,7 @@ pub(super) fn server_error(mut body: Bytes) -> ServerError {
         message: String::new(),
         detail: None,
         hint: None,
+        context: None,
         routine: None,
     };
     while let Ok(kind) = body.try_get_u8() {
@@ -51,6 +52,7 @@ pub(super) fn server_error(mut body: Bytes) -> ServerError {
             b'M' => error.message = text,
             b'D' => error.detail = Some(text),
             b'H' => error.hint = Some(text),
+            b'W' => error.context = Some(text),
             b'R' => error.routine = Some(text),
             _ => {}
         }

@@ -188,6 +188,7 @@ const fn is_alive(state: CaptureState) -> bool {
         | CaptureState::OtherHistory
         | CaptureState::OtherMaster
         | CaptureState::PublicationChanged
+        | CaptureState::ValueTooLarge
         | CaptureState::Error => false,
     }
 }
