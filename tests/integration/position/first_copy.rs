@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use harness::{Cluster, Proxy, RelayProcess, Tables, eventually, rng, test};
+use harness::{Cluster, Direction, Proxy, RelayProcess, Tables, eventually, rng, test};
 use rand::Rng;
 
 use super::own_cluster::{quick, slots};
-use crate::setup::{LIMIT, Options, Setup, capture_command};
+use crate::setup::{LIMIT, Options, SOURCE, Setup, capture_command};
 
 const SOME_ROWS: &str = "
     CREATE TABLE a (id int PRIMARY KEY, t text); CREATE TABLE b (id int PRIMARY KEY, t text);
@@ -29,7 +29,7 @@ fn killed_at_random_points_it_starts_over_cleanly() {
         let mut interrupted = 0;
         for round in 0..10 {
             tokio::time::sleep(Duration::from_millis(rng.random_range(20..600))).await;
-            if setup.relay.head(crate::setup::SOURCE).await.is_err() {
+            if setup.relay.head(SOURCE).await.is_err() {
                 interrupted += 1;
             }
             if round % 3 == 2 {
@@ -46,6 +46,37 @@ fn killed_at_random_points_it_starts_over_cleanly() {
         println!("{interrupted} of 10 kills came before the first copy was complete");
         setup.captured().await?;
         assert_eq!(slots(&setup.master).await?, "1");
+        let terminals = [setup.postgres("store").await?, setup.sqlite("till")?];
+        setup.all_equal(&[&terminals[0], &terminals[1]]).await
+    });
+}
+
+/// What the relay has of a copy it keeps, and what it was given meanwhile is given again: nothing is read
+/// twice from the master.
+#[test]
+fn a_relay_that_is_killed_in_the_middle_is_waited_for() {
+    test(async {
+        let cluster = Cluster::shared().await?;
+        let master = cluster.database().await?;
+        master.execute(SOME_ROWS).await?;
+        let mut relay = RelayProcess::builder().start().await?;
+        let proxy = Proxy::to_port(relay.port()).await?;
+        proxy.limit(Some(500_000));
+        let capture =
+            capture_command(&master, &proxy.url())?.args(["--keyless", "full"]).spawn()?;
+        for round in 1..=3 {
+            eventually("some of the copy is on its way", LIMIT, async || {
+                Ok(proxy.bytes(Direction::ToTarget) > round * 250_000)
+            })
+            .await?;
+            assert!(relay.head(SOURCE).await.is_err(), "the copy was complete before the kill");
+            relay.kill_and_restart().await?;
+        }
+        proxy.limit(None);
+        let setup = Setup::assembled(master, relay, capture);
+        setup.captured().await?;
+        let said = setup.capture.stderr();
+        assert_eq!(said.matches("made the replication slot").count(), 1, "{said}");
         let terminals = [setup.postgres("store").await?, setup.sqlite("till")?];
         setup.all_equal(&[&terminals[0], &terminals[1]]).await
     });
