@@ -46,7 +46,7 @@ pub use channels::{ChannelMap, ChannelRule, PatternError};
 pub use chunk::{
     CHUNK_HEADER_LEN, ChunkError, ChunkReader, ChunkWriter, MAX_CHUNK_RAW, check_chunks,
 };
-pub use control::{CONTROL_PREFIX, ControlRecord};
+pub use control::{CONTROL_PREFIX, ControlRecord, JoinedTable};
 pub use cursor::DecodeError;
 pub use definition::{
     ColumnDefinition, ConstraintDefinition, Definitions, ExtensionDefinition, IdentityKind,

@@ -63,7 +63,11 @@ pub(super) fn map_of<R>(message: &Change<R>) -> Option<ChannelMap> {
     }
     match serde_json::from_slice(content) {
         Ok(ControlRecord::Channels { map }) => Some(map),
-        Ok(ControlRecord::Heartbeat | ControlRecord::Sequences { .. }) => None,
+        Ok(
+            ControlRecord::Heartbeat
+            | ControlRecord::Joined { .. }
+            | ControlRecord::Sequences { .. },
+        ) => None,
         Err(error) => {
             // Anyone may write a message of this prefix, so it cannot be reason enough to stop.
             tracing::warn!(%error, "a message with the prefix '{CONTROL_PREFIX}' is none of ours: it is carried, and has no effect");

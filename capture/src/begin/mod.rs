@@ -4,6 +4,7 @@
 mod check;
 mod error;
 mod finding;
+mod joining;
 mod keys;
 mod plan;
 mod publication;
@@ -17,11 +18,10 @@ pub use self::{
     check::check,
     error::BeginError,
     finding::Finding,
+    joining::{Prepared, Telling, extend, newest_join},
     keys::{LostKey, mend_lost_keys},
     plan::{PublicationPlan, plan},
-    publication::{
-        Prepared, PublicationFacts, create, drop_publication, extend, our_publications, publication,
-    },
+    publication::{PublicationFacts, create, drop_publication, our_publications, publication},
     published::{PublishedTable, check_excluded, published},
     rules::{Standing, Violation, check_slot, check_standing, same_master},
     scope::CheckScope,

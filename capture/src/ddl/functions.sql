@@ -134,19 +134,19 @@ WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 $function$;
 
--- Whether it has rows of its own or, partitioned, of its partitions.
+-- Whether it has rows of its own, also such as the transaction does not see for its isolation.
 CREATE FUNCTION tailwater.ddl_has_rows(relation oid) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     filled boolean;
 BEGIN
-    EXECUTE (SELECT format('SELECT EXISTS (SELECT FROM %s %I.%I)', CASE c.relkind WHEN 'r' THEN 'ONLY' ELSE '' END, n.nspname, c.relname)
+    EXECUTE (SELECT format('SELECT EXISTS (SELECT FROM ONLY %I.%I)', n.nspname, c.relname)
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation) INTO filled;
-    RETURN filled;
+    RETURN filled OR current_setting('transaction_isolation') IN ('repeatable read', 'serializable') AND pg_relation_size(relation) > 0;
 END
 $function$;
 
--- Lets a table that matches join a publication of ours, if all its rows will come by the stream.
+-- Lets a table that matches join a publication of ours. What rows it has by then, terminals take from a snapshot.
 CREATE FUNCTION tailwater.ddl_join(relation oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
@@ -194,10 +194,8 @@ BEGIN
         SELECT ' (' || string_agg(quote_ident(c.name), ', ') || ')' INTO list FROM unnest(found.columns) c(name)
         WHERE NOT found.schema || '.' || found.name || '.' || c.name LIKE ANY(settings.exclude);
     END IF;
-    -- What was carried until now (it was a partition) may have rows: the terminals have them.
-    IF NOT EXISTS (SELECT FROM tailwater.ddl_tables t WHERE t.oid = relation) AND tailwater.ddl_has_rows(relation) THEN
-        RETURN;
-    END IF;
+    -- Nobody is to be writing to it, or some of what he writes would be in neither, snapshot or stream.
+    EXECUTE format('LOCK TABLE %s %I.%I IN SHARE ROW EXCLUSIVE MODE', CASE found.relkind WHEN 'r' THEN 'ONLY' ELSE '' END, found.schema, found.name);
     IF NOT found.keyed THEN
         EXECUTE format('ALTER TABLE ONLY %I.%I REPLICA IDENTITY FULL', found.schema, found.name);
         -- That statement's own event let it join already.
@@ -217,6 +215,8 @@ DECLARE
     relation oid;
     was tailwater.ddl_tables;
     now_is jsonb;
+    joins boolean;
+    late boolean;
     needed boolean;
 BEGIN
     IF (SELECT own FROM tailwater.ddl_settings) THEN
@@ -248,17 +248,17 @@ BEGIN
               AND (c ->> 'default' IS NOT NULL OR c ->> 'identity' IS NOT NULL)
               AND NOT EXISTS (SELECT FROM jsonb_array_elements(was.definition #> '{tables,0,columns}') o
                               WHERE o -> 'number' = c -> 'number')));
-        -- Rows of a table that a publication takes in by itself come by the stream, from its making on.
-        needed := needed OR was.oid IS NULL AND command = 'ALTER TABLE'
-            AND (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' AND tailwater.ddl_has_rows(relation);
+        -- It joins; but rows of a table that a publication takes in by itself come by the stream, from its making on.
+        joins := was.oid IS NULL AND ((SELECT own FROM tailwater.ddl_settings)
+            OR command NOT IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA'));
         -- Told late: rows have come by the stream since, with values in columns that terminals do not know.
-        IF NOT needed AND command = 'start of tailwater-capture' AND now_is IS NOT NULL THEN
-            needed := (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' AND (was.oid IS NULL OR EXISTS (
-                SELECT FROM jsonb_array_elements(now_is #> '{tables,0,columns}') c
-                WHERE c ->> 'generated' IS NULL
-                  AND NOT EXISTS (SELECT FROM jsonb_array_elements(was.definition #> '{tables,0,columns}') o
-                                  WHERE o -> 'number' = c -> 'number')))
-                AND tailwater.ddl_has_rows(relation);
+        late := command = 'start of tailwater-capture' AND EXISTS (
+            SELECT FROM jsonb_array_elements(now_is #> '{tables,0,columns}') c
+            WHERE c ->> 'generated' IS NULL
+              AND NOT EXISTS (SELECT FROM jsonb_array_elements(was.definition #> '{tables,0,columns}') o
+                              WHERE o -> 'number' = c -> 'number'));
+        IF NOT needed AND now_is IS NOT NULL AND (joins OR late) THEN
+            needed := (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' AND tailwater.ddl_has_rows(relation);
         END IF;
         -- What leaves leaves its whole first, or its rows would be seen there on and on.
         IF now_is IS NULL AND was.definition #> '{tables,0,partition_of}' <> 'null' THEN

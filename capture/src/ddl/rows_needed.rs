@@ -1,10 +1,10 @@
 use serde::Deserialize;
-use wire::{Lsn, SCHEMA, SCHEMA_CHANGE_COLUMN, SCHEMA_CHANGES};
+use wire::{JoinedTable, Lsn, SCHEMA, SCHEMA_CHANGE_COLUMN, SCHEMA_CHANGES};
 
 use super::error::DdlError;
 use crate::pgoutput::{Message, Value};
 
-/// Finds, in the stream, schema changes that left rows out of it; and a table of schema changes that is not ours.
+/// Finds, in the stream, schema changes and tables that joined which left rows out of it; and a table of schema changes that is not ours.
 #[derive(Debug)]
 pub struct RowsNeeded {
     trusted: Option<u32>,
@@ -44,6 +44,10 @@ impl RowsNeeded {
                 let Some(Value::Text(text)) = value else { return Ok(None) };
                 let flag: Option<Flag> = serde_json::from_slice(text).ok();
                 return Ok(flag.filter(|flag| flag.rows_needed).map(|_| self.commit_start));
+            }
+            Message::Logical(of) if of.transactional => {
+                let joined = JoinedTable::told(&of.prefix, &of.content);
+                return Ok(joined.map(|_| self.commit_start));
             }
             _ => {}
         }

@@ -3,7 +3,6 @@
 mod attempt;
 mod board;
 mod context;
-mod emit;
 mod error;
 mod first;
 mod health;

@@ -11,7 +11,6 @@ use wire::{ControlRecord, Lsn};
 
 use super::{
     board::Board,
-    emit::emit,
     keys::Keys,
     sequences::Sequences,
     slot_watch::{LOOK_EVERY, connected, look_at_slot},
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     begin::{PublishedTable, published},
     explain,
-    source::{Refusal, Source, SqlError, SqlSession, answer},
+    source::{Refusal, Source, SqlError, SqlSession, answer, emit},
 };
 
 /// The publication is looked at every so many looks.
@@ -189,7 +188,7 @@ async fn publication_change(
 }
 
 async fn heartbeat(sql: &SqlSession, shared: &Shared) -> Result<(), SqlError> {
-    match emit(sql, &ControlRecord::Heartbeat).await {
+    match emit(&**sql, &ControlRecord::Heartbeat).await {
         Err(error) if error.refusal() == Some(&Refusal::NoRights) => {
             if !std::mem::replace(&mut shared.lock().mute, true) {
                 tracing::warn!(

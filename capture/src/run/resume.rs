@@ -7,7 +7,6 @@ use wire::{CaptureState, ControlRecord, Lsn, SessionAnswer};
 
 use super::{
     context::{Context, Ended, Master},
-    emit::emit,
     error::RunError,
     first,
     pulse::{Patient, Pulse},
@@ -21,14 +20,15 @@ use crate::{
     append::{CutPolicy, Pipeline, PipelineLimits},
     assemble::{Assembler, AssemblerSettings, StartingPoint},
     begin::{
-        BeginError, PublishedTable, SlotFacts, Standing, Violation, check_excluded, check_standing,
-        extend, mend_lost_keys, plan, publication, published, same_master, tables,
+        BeginError, PublishedTable, SlotFacts, Standing, Telling, Violation, check_excluded,
+        check_standing, extend, mend_lost_keys, newest_join, plan, publication, published,
+        same_master, tables,
     },
     channels::{NamedTable, changed_map},
     ddl,
     ledger::Ledger,
     settings::Settings,
-    source::{Refusal, SqlError, SqlSession},
+    source::{Refusal, SqlError, SqlSession, emit},
     walsender::{Feedback, StartReplication, StreamReader, StreamSettings, Walsender},
 };
 
@@ -64,11 +64,12 @@ pub(super) async fn resume(
     let position = position(&sql).await?;
     let standing = Standing { facts: &facts, position, confirmed, timelines: &timelines };
     check_standing(&standing, &answer, head).map_err(BeginError::from)?;
-    join_tables(&mut sql, settings).await?;
-    record_schema_changes(&mut sql, settings).await?;
     let carried = published(&*sql, &settings.publication).await?;
     check_excluded(settings, carried.iter().flat_map(PublishedTable::names))?;
+    // Before tables join: terminals go by it, whether these are theirs.
     record_channels(&sql, settings, &answer, &carried).await?;
+    join_tables(&mut sql, settings, has_messages).await?;
+    record_schema_changes(&mut sql, settings).await?;
     let can_come_again = answer.known.is_some_and(|known| confirmed <= known.start);
     if has_messages && !can_come_again {
         first_beat(&sql).await?;
@@ -99,7 +100,8 @@ pub(super) async fn resume(
     let mut ordered = vec![relay.clone()];
     let others = relays.iter().filter(|other| other.address() != relay.address());
     ordered.extend(others.cloned());
-    let (rows_needed, needed) = watch::channel(ddl::newest_gap(&sql).await?);
+    let joined = newest_join(&sql, &settings.publication).await?;
+    let (rows_needed, needed) = watch::channel(ddl::newest_gap(&sql).await?.max(joined));
     let snapshots = SnapshotJob {
         needed,
         settings: (*settings).clone(),
@@ -199,7 +201,11 @@ async fn begin_again(
 }
 
 /// Lets new tables that match join a publication of ours.
-async fn join_tables(sql: &mut SqlSession, settings: &Settings) -> Result<(), BeginError> {
+async fn join_tables(
+    sql: &mut SqlSession,
+    settings: &Settings,
+    has_messages: bool,
+) -> Result<(), BeginError> {
     let name = &settings.publication;
     let Some(existing) = publication(sql, name).await? else {
         return Err(BeginError::PublicationGone { name: name.clone() });
@@ -218,14 +224,25 @@ async fn join_tables(sql: &mut SqlSession, settings: &Settings) -> Result<(), Be
         let (schema, table, why) = (&table.schema, &table.name, table.identity.reason());
         tracing::warn!("not captured: {schema}.{table}, because {why}");
     }
-    let prepared = extend(sql, settings, &plan).await?;
+    let recorded = ddl::installed(sql).await?.is_some_and(|of| of == settings.publication);
+    let telling = match (recorded, has_messages) {
+        (true, _) => Telling::BySchemaChanges,
+        (false, true) => Telling::ByMessages,
+        (false, false) => Telling::Not,
+    };
+    let prepared = extend(sql, settings, &plan, telling).await?;
     for table in prepared.joined {
-        tracing::info!("{table} is new and empty: it is captured from now on");
+        tracing::info!("{table} is new: it is captured from now on");
     }
-    for table in prepared.waiting {
+    for table in prepared.filled {
+        tracing::info!(
+            "{table} is new, and has rows: it is captured from now on, and these come with a snapshot, which is taken at once"
+        );
+    }
+    for (table, why) in prepared.waiting {
         tracing::warn!(
-            "not captured: {table}, because it has rows from before it was published, and these would be missing at the \
-             terminals that are there. Capture under a new source name to have it"
+            "not captured: {table}, because it has rows from before it was published, and the terminals that are there cannot be \
+             told to take them from a snapshot: {why}. Or capture under a new source name to have it"
         );
     }
     Ok(())
@@ -248,7 +265,7 @@ async fn record_schema_changes(sql: &mut SqlSession, settings: &Settings) -> Res
 
 /// The log has no commit by which the master could be known again: it gets one at once.
 async fn first_beat(sql: &SqlSession) -> Result<(), SqlError> {
-    match emit(sql, &ControlRecord::Heartbeat).await {
+    match emit(&**sql, &ControlRecord::Heartbeat).await {
         Err(error) if error.refusal() == Some(&Refusal::NoRights) => Ok(()),
         done => done,
     }
@@ -275,7 +292,7 @@ async fn record_channels(
         })?;
     if let Some(map) = changed {
         tracing::info!("the channels of the configuration changed: recording the new ones");
-        emit(sql, &ControlRecord::Channels { map }).await?;
+        emit(&**sql, &ControlRecord::Channels { map }).await?;
     }
     Ok(())
 }

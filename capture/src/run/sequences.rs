@@ -1,10 +1,9 @@
 use tokio::time::Instant;
 use wire::{ControlRecord, Sequence};
 
-use super::emit::emit;
 use crate::{
     copy::sequences,
-    source::{Refusal, SqlError, SqlSession, answer},
+    source::{Refusal, SqlError, SqlSession, answer, emit},
 };
 
 /// The sequences of the captured tables: told of in the stream when they moved.
@@ -32,7 +31,7 @@ impl Sequences {
             return Ok(());
         }
         tracing::debug!(moved = moved.len(), took = ?begun.elapsed(), "sequences moved");
-        match emit(sql, &ControlRecord::Sequences { sequences: moved }).await {
+        match emit(&**sql, &ControlRecord::Sequences { sequences: moved }).await {
             // It is said where heartbeats are.
             Err(error) if error.refusal() == Some(&Refusal::NoRights) => self.mute = true,
             done => done?,

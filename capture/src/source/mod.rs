@@ -1,5 +1,6 @@
 //! The master: where it is, how to log in, and what it says when it refuses.
 
+mod emit;
 mod master;
 mod refusal;
 mod server_error;
@@ -9,6 +10,7 @@ mod sql;
 pub use pg_server::{ChannelBinding, Endpoint, SslMode, TlsError, TlsParams, UrlError};
 
 pub use self::{
+    emit::emit,
     master::Source,
     refusal::Refusal,
     server_error::ServerError,

@@ -9,7 +9,7 @@ use super::{
     apply::RowApply,
     connect::{Server, Session, error_of},
     create::{run, set_sequences},
-    load::{Load, begin, begin_reload, discard, empty, finish, unfinished},
+    load::{Load, begin, begin_reload, discard, empty, finish, has_own_rows, unfinished},
     place::Place,
     position_row::PositionRow,
     seen::note,
@@ -221,6 +221,14 @@ impl Target for PostgresTarget {
     async fn empty(&mut self, source: &SourceName, table: &Named) -> Result<(), TargetError> {
         let place = Place { target: &self.name, client: self.client(), source };
         empty(place, table, !self.replica_role).await
+    }
+
+    async fn has_own_rows(
+        &mut self,
+        source: &SourceName,
+        table: &Named,
+    ) -> Result<bool, TargetError> {
+        has_own_rows(Place { target: &self.name, client: self.client(), source }, table).await
     }
 
     async fn begin_rows(

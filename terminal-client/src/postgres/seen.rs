@@ -33,6 +33,9 @@ const RENAME: &str = "
 UPDATE tailwater.seen SET schema_name = $4, table_name = $5
 WHERE source = $1 AND schema_name = $2 AND table_name = $3";
 
+const IS_NOTED: &str = "
+SELECT EXISTS (SELECT FROM tailwater.seen WHERE source = $1 AND schema_name = $2 AND table_name = $3)";
+
 const IS_THERE: &str = "SELECT pg_catalog.to_regclass($1::text) IS NOT NULL";
 
 /// Notes where the first change of each of these tables is, in the open transaction.
@@ -77,6 +80,24 @@ pub(super) async fn renamed(
         client.execute(RENAME, &values).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// Whether there is a table of that name that the stream never had changes of.
+pub(super) async fn is_strange(
+    target: &str,
+    client: &Client,
+    source: &SourceName,
+    table: &Named,
+) -> Result<bool, TargetError> {
+    let failed = |error: Error| error_of(target, "read tailwater.seen", &error);
+    let of = qualified(&table.schema, &table.name);
+    let there = client.query_one(IS_THERE, &[&of]).await.and_then(|row| row.try_get(0));
+    let there: bool = there.map_err(failed)?;
+    if !there || !is_there(client).await.map_err(failed)? {
+        return Ok(there);
+    }
+    let noted = client.query_one(IS_NOTED, &[&source.as_str(), &table.schema, &table.name]).await;
+    noted.and_then(|row| row.try_get(0)).map(|noted: bool| !noted).map_err(failed)
 }
 
 /// A table of the stream that a snapshot does not have.

@@ -139,13 +139,20 @@ impl<'a, T: Target> Applier<'a, T> {
     fn lacks_nothing(&self, batch: &Batch) -> Result<(), PullError> {
         let map = &self.stored.channel_map;
         let ours = |of: &&Altered| self.settings.has_table(map, &of.change);
-        let Some(Altered { lsn, change }) = batch.lacking.iter().find(ours) else { return Ok(()) };
-        Err(PullError::RowsNeeded {
-            source_name: self.settings.source.clone(),
-            lsn: *lsn,
-            table: change.table().map(ToString::to_string).unwrap_or_default(),
-            joined: change.before.is_none(),
-        })
+        let needed = |lsn: Lsn, table: String, joined: bool| {
+            let source_name = self.settings.source.clone();
+            Err(PullError::RowsNeeded { source_name, lsn, table, joined })
+        };
+        if let Some(Altered { lsn, change }) = batch.lacking.iter().find(ours) {
+            let table = change.table().map(ToString::to_string).unwrap_or_default();
+            return needed(*lsn, table, change.before.is_none());
+        }
+        match &batch.joined {
+            Some((lsn, table)) if self.settings.has_joined(map, table) => {
+                needed(*lsn, table.to_string(), true)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Does to a table what was done to it on the master, in its place among the rows.

@@ -2,8 +2,8 @@ use std::{mem::take, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 use wire::{
-    CONTROL_PREFIX, Change, ChannelMap, ControlRecord, Lsn, Relation, SCHEMA_CHANGE_COLUMN,
-    SchemaChange, Sequence, SourceName,
+    CONTROL_PREFIX, Change, ChannelMap, ControlRecord, JoinedTable, Lsn, Relation,
+    SCHEMA_CHANGE_COLUMN, SchemaChange, Sequence, SourceName,
 };
 
 use super::{bundle::Bundle, error::PullError};
@@ -42,6 +42,8 @@ pub(super) struct Batch {
     pub(super) lacking: Vec<Altered>,
     /// A change of a table's definition, behind the operations.
     pub(super) schema_change: Option<Altered>,
+    /// A table that joins with rows in it, behind the operations, and the position of its transaction.
+    pub(super) joined: Option<(Lsn, JoinedTable)>,
     /// Whether to commit behind it: nothing else follows at once, or what does stands alone.
     pub(super) commit: bool,
     /// Dropped once it is applied, where the decoder waits for that.
@@ -55,6 +57,7 @@ impl Batch {
             && self.sequences.is_empty()
             && self.channel_map.is_none()
             && self.schema_change.is_none()
+            && self.joined.is_none()
             && self.lacking.is_empty()
     }
 }
@@ -145,6 +148,12 @@ pub(super) fn decode(
                         Some(ControlRecord::Sequences { sequences }) => {
                             batch.sequences.extend(sequences);
                         }
+                        Some(ControlRecord::Joined { table }) => {
+                            batch.joined = Some((lsn, table));
+                            if !hand_on(out, &mut batch, &mut bytes) {
+                                return Ok(());
+                            }
+                        }
                         Some(ControlRecord::Heartbeat) | None => {}
                     }
                 }
@@ -218,7 +227,7 @@ fn control(change: &Change<Arc<Relation>>) -> Option<ControlRecord> {
     }
     match serde_json::from_slice(content) {
         Ok(record) => Some(record),
-        // From a newer capture; what rows need is never only here.
+        // From a newer capture.
         Err(error) => {
             tracing::warn!(%error, "a control record that this version does not know");
             None

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use wire::Snapshot;
 
 use super::{
     begin::snapshot_from, error::PullError, load::Loading, settings::Settings, status::Status,
@@ -45,16 +44,17 @@ impl<T: Target> Refetch<'_, T> {
             stored.position.lsn, snapshot.lsn
         ));
         target.prepare(&snapshot).await?;
-        let mut until = Until::new(target, settings, progress, snapshot.lsn, stored);
+        let mut until = Until::new(target, settings, progress, &snapshot, stored);
         until.follow(spool, status).await?;
-        until.check(&snapshot)?;
-        until.copy(snapshot, spool).await?;
+        until.check()?;
+        until.copy(spool).await?;
         until.commit(status).await
     }
 }
 
 impl<T: Target> Until<'_, T> {
-    async fn copy(&mut self, mut snapshot: Snapshot, spool: &Arc<Spool>) -> Result<(), PullError> {
+    async fn copy(&mut self, spool: &Arc<Spool>) -> Result<(), PullError> {
+        let mut snapshot = self.snapshot.clone();
         snapshot.tables.retain(|table| self.lacking.contains_key(&table.oid));
         let has = |oid: &u32| snapshot.tables.iter().any(|table| table.oid == *oid);
         if let Some((_, table)) = self.lacking.iter().find(|(oid, _)| !has(oid)) {

@@ -1,6 +1,8 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use wire::{ChannelMap, ChannelName, ChannelSet, SchemaChange, SourceName, TerminalName};
+use wire::{
+    ChannelMap, ChannelName, ChannelSet, JoinedTable, SchemaChange, SourceName, TerminalName,
+};
 
 use super::error::PullError;
 use crate::{fetch::Relays, target::Stored};
@@ -64,6 +66,11 @@ impl Settings {
     pub(super) fn has_table(&self, map: &ChannelMap, change: &SchemaChange) -> bool {
         let table = change.table();
         table.is_some_and(|of| self.wants(&map.channel(of.oid, &of.schema, &of.name)))
+    }
+
+    /// Whether a table that joins is one of the terminal's.
+    pub(super) fn has_joined(&self, map: &ChannelMap, table: &JoinedTable) -> bool {
+        self.wants(&map.channel(table.oid, &table.schema, &table.name))
     }
 
     /// Refuses other channels by name than those that the target was loaded with. Where none are named,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, watch};
-use wire::{Change, Hash, Lsn, SchemaChange, Snapshot, TableDefinition};
+use wire::{Change, Definitions, Hash, JoinedTable, Lsn, SchemaChange, Snapshot, TableDefinition};
 
 use super::{
     bundle::Bundle,
@@ -19,7 +19,7 @@ use crate::{
     position::Position,
     progress::Progress,
     range::{Place, RangeError, Relations},
-    target::{Named, Operation, Stored, Target},
+    target::{Named, Operation, Stored, Target, TargetError},
 };
 
 /// Applies the log until a snapshot's position, in one target transaction.
@@ -27,7 +27,7 @@ pub(super) struct Until<'a, T> {
     pub(super) target: &'a mut T,
     pub(super) settings: &'a Arc<Settings>,
     pub(super) progress: &'a Progress,
-    until: Lsn,
+    pub(super) snapshot: &'a Snapshot,
     pub(super) stored: Stored,
     relations: Option<Relations>,
     noted: Noted,
@@ -43,14 +43,14 @@ impl<'a, T: Target> Until<'a, T> {
         target: &'a mut T,
         settings: &'a Arc<Settings>,
         progress: &'a Progress,
-        until: Lsn,
+        snapshot: &'a Snapshot,
         stored: Stored,
     ) -> Self {
         Self {
             target,
             settings,
             progress,
-            until,
+            snapshot,
             stored,
             relations: None,
             noted: Noted::default(),
@@ -77,7 +77,7 @@ impl<'a, T: Target> Until<'a, T> {
         let mut prefetcher = Prefetcher::start(&settings.relays, spool, request);
         let mut trouble = Trouble::new(settings.patience);
         self.target.begin().await?;
-        while self.stored.position.lsn < self.until {
+        while self.stored.position.lsn < self.snapshot.lsn {
             let own = self.stored.position.clone();
             match Bundle::of_fetched(&settings, prefetcher.next().await?, own)? {
                 (Some(bundle), _) => {
@@ -85,7 +85,7 @@ impl<'a, T: Target> Until<'a, T> {
                     trouble.over();
                 }
                 (None, head) => {
-                    let (relay, goal) = (settings.relays.in_use(), self.until);
+                    let (relay, goal) = (settings.relays.in_use(), self.snapshot.lsn);
                     trouble.pause(PullError::BehindGoal { relay, head, goal }).await?;
                 }
             }
@@ -97,7 +97,7 @@ impl<'a, T: Target> Until<'a, T> {
     async fn bundle(&mut self, bundle: Bundle) -> Result<(), PullError> {
         let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
         let mut relations = self.relations.take().unwrap_or_default();
-        let (source, until) = (self.settings.source.clone(), self.until);
+        let (source, until) = (self.settings.source.clone(), self.snapshot.lsn);
         let decoding = tokio::task::spawn_blocking(move || {
             let result = decode(&source, &bundle, &mut relations, Some(until), &sender);
             (relations, result)
@@ -136,6 +136,9 @@ impl<'a, T: Target> Until<'a, T> {
         }
         if let Some(Altered { lsn, change }) = batch.schema_change {
             self.alter(lsn, &change).await?;
+        }
+        if let Some((lsn, table)) = batch.joined {
+            self.join(lsn, &table).await?;
         }
         self.transactions += batch.transactions;
         if let Some(boundary) = batch.boundary {
@@ -182,7 +185,10 @@ impl<'a, T: Target> Until<'a, T> {
             }
             (Some(_), Some(_)) if change.rows_needed => self.empty(change).await?,
             (None, Some(is)) if change.rows_needed => {
+                self.has_no_own_rows(is).await?;
                 self.lacking.insert(change.oid, is.to_string());
+                // It may have been published before.
+                self.target.empty(&self.settings.source, &named(is)).await?;
             }
             _ => {}
         }
@@ -195,8 +201,51 @@ impl<'a, T: Target> Until<'a, T> {
         Ok(())
     }
 
+    /// Without `--ddl` a record tells only which table joined; what it is like, the snapshot does.
+    async fn join(&mut self, lsn: Lsn, table: &JoinedTable) -> Result<(), PullError> {
+        if !self.settings.has_joined(&self.stored.channel_map, table) {
+            return Ok(());
+        }
+        let has_rows = self.snapshot.tables.iter().any(|of| of.oid == table.oid);
+        let of = &self.snapshot.definitions;
+        let definition = of.tables.iter().find(|of| of.oid == table.oid && has_rows);
+        let Some(definition) = definition else {
+            tracing::warn!(%lsn, "{table} joined, and is not in the snapshot at {}: it left since", self.snapshot.lsn);
+            return Ok(());
+        };
+        let its = |column: &(String, String, String)| {
+            let (schema, name, _) = column;
+            (schema, name) == (&definition.schema, &definition.name)
+        };
+        let after = Definitions {
+            tables: vec![definition.clone()],
+            sequences: of.sequences.iter().filter(|of| its(&of.column)).cloned().collect(),
+            ..of.clone()
+        };
+        let (oid, after) = (table.oid, Some(after));
+        let change = SchemaChange { oid, before: None, after, dropped: false, rows_needed: true };
+        self.alter(lsn, &change).await
+    }
+
+    /// What a table of that name holds must have come from the source: it is removed.
+    async fn has_no_own_rows(&mut self, table: &TableDefinition) -> Result<(), PullError> {
+        let was_published = self.stored.channel_map.tables.contains_key(&table.oid);
+        let source = &self.settings.source;
+        if was_published || !self.target.has_own_rows(source, &named(table)).await? {
+            return Ok(());
+        }
+        Err(TargetError::Table {
+            target: self.target.name().to_owned(),
+            table: table.to_string(),
+            why: "it joins the publication with rows in it, and the table of that name here has rows of its own".into(),
+            advice: "remove them if they may go, or rename the table; then pull again".into(),
+        }
+        .into())
+    }
+
     /// The history applied here must be the one that the snapshot belongs to.
-    pub(super) fn check(&self, snapshot: &Snapshot) -> Result<(), PullError> {
+    pub(super) fn check(&self) -> Result<(), PullError> {
+        let snapshot = self.snapshot;
         let Position { lineage, lsn, hashes, .. } = &self.stored.position;
         for (channel, own) in hashes.iter() {
             let (own, found): (Hash, Hash) = (own, snapshot.hashes.get(*lineage, channel));

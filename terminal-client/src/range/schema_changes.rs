@@ -1,12 +1,12 @@
 use std::{collections::HashSet, sync::Arc};
 
 use serde::Deserialize;
-use wire::{Change, Relation, SCHEMA, SCHEMA_CHANGE_COLUMN, SCHEMA_CHANGES, Value};
+use wire::{Change, JoinedTable, Relation, SCHEMA, SCHEMA_CHANGE_COLUMN, SCHEMA_CHANGES, Value};
 
 /// What is known of a transaction's schema changes before any of it is applied.
 #[derive(Debug, Default)]
 pub struct Alters {
-    /// Whether there are any.
+    /// Whether there are any, or a table joins with rows in it.
     pub any: bool,
     /// The first change of each table whose rows the transaction leaves out.
     pub lacking: Vec<Change<Arc<Relation>>>,
@@ -35,7 +35,7 @@ pub(super) struct Lacking {
 impl Lacking {
     /// One change, in the first reading.
     pub(super) fn look(&mut self, change: &Change<Arc<Relation>>) {
-        self.any |= is_schema_change(change);
+        self.any |= is_schema_change(change) || JoinedTable::of(change).is_some();
         let needed = flags(change).filter(|flags| flags.rows_needed && flags.after.is_some());
         self.needed.extend(needed.map(|flags| flags.oid));
     }

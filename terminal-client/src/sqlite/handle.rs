@@ -167,6 +167,15 @@ impl Target for SqliteTarget {
         self.worker.call(move |session| session.empty(&table)).await
     }
 
+    async fn has_own_rows(
+        &mut self,
+        source: &SourceName,
+        table: &Named,
+    ) -> Result<bool, TargetError> {
+        let (source, table) = (source.clone(), table.clone());
+        self.worker.call(move |session| session.has_own_rows(&source, &table)).await
+    }
+
     async fn begin_rows(
         &mut self,
         snapshot: &Snapshot,

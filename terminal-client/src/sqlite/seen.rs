@@ -56,6 +56,16 @@ pub(super) fn renamed(
     database.did("write tailwater_seen", done).map(drop)
 }
 
+/// Whether the stream had changes of the table of that name.
+pub(super) fn is_noted(
+    database: &Database,
+    source: &SourceName,
+    name: &str,
+) -> Result<bool, TargetError> {
+    let seen = database.did("read tailwater_seen", rows_of(database, source))?;
+    Ok(seen.iter().any(|(of, _)| of.eq_ignore_ascii_case(name)))
+}
+
 /// A table of the stream that a snapshot does not have.
 #[derive(Debug)]
 pub(super) struct Missing {

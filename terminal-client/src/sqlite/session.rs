@@ -6,7 +6,7 @@ use super::{
     apply::RowApply,
     database::Database,
     load::{
-        Ending, LoadTable, TableRows, advance, discard, empty, finish, forsake, made,
+        Ending, LoadTable, TableRows, advance, discard, empty, finish, forsake, has_own_rows, made,
         prepare_tables, tables_of, unfinished, write,
     },
     position_row::PositionRow,
@@ -225,6 +225,14 @@ impl Session {
 
     pub(super) fn empty(&self, table: &Named) -> Result<(), TargetError> {
         empty(&self.database, table)
+    }
+
+    pub(super) fn has_own_rows(
+        &self,
+        source: &SourceName,
+        table: &Named,
+    ) -> Result<bool, TargetError> {
+        has_own_rows(&self.database, source, table)
     }
 
     pub(super) fn begin_rows(

@@ -175,6 +175,16 @@ pub trait Target: Send {
         table: &Named,
     ) -> impl Future<Output = Result<(), TargetError>> + Send;
 
+    /// Whether there is a table of that name that the stream never had changes of, with rows in it.
+    fn has_own_rows(
+        &mut self,
+        source: &SourceName,
+        table: &Named,
+    ) -> impl Future<Output = Result<bool, TargetError>> + Send {
+        let _ = (source, table);
+        std::future::ready(Ok(false))
+    }
+
     /// Begins all rows of a table of the snapshot, in the open transaction, into the table itself;
     /// [`Self::load_rows`] and [`Self::end_table`] follow.
     fn begin_rows(

@@ -1,6 +1,7 @@
 //! Schema changes: what capture records of them, and what becomes of them at the terminals.
 
 mod followed;
+mod joined;
 mod random;
 mod recorded;
 mod rows_needed;

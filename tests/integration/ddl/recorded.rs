@@ -165,7 +165,7 @@ fn each_statement_tells_what_it_changed() {
             ),
             (
                 "CREATE TABLE filled AS SELECT 1 AS id; ALTER TABLE filled ADD PRIMARY KEY (id)",
-                vec![],
+                vec![json!([null, ["public", "filled", ["id"]], false, true])],
             ),
             (
                 "ALTER SCHEMA new RENAME TO new2",

@@ -18,17 +18,17 @@ use super::{followed::same, recorded};
 use crate::setup::{LIMIT, SOURCE, Setup, Target, Terminal};
 
 /// An open transaction, older than what follows: no snapshot is complete before it ends.
-async fn hold_snapshots_back(setup: &Setup) -> Result<Client> {
+pub(super) async fn hold_snapshots_back(setup: &Setup) -> Result<Client> {
     let client = setup.master.connect().await?;
     client.batch_execute("BEGIN; INSERT INTO held VALUES (1)").await?;
     Ok(client)
 }
 
-const HELD: &str = "CREATE TABLE held (id int PRIMARY KEY);";
+pub(super) const HELD: &str = "CREATE TABLE held (id int PRIMARY KEY);";
 
 /// Runs the groups of statements one by one, each statement committed by itself; after each the
 /// terminals must be as the master, by pulls alone. Others come late, and see all of it in one pull.
-async fn fetch(before: &str, capture: &[&str], groups: &[&[&str]]) -> Result<()> {
+pub(super) async fn fetch(before: &str, capture: &[&str], groups: &[&[&str]]) -> Result<()> {
     let setup = recorded(&format!("{HELD}{before}"), capture).await?;
     let (postgres, sqlite) = (setup.postgres("store").await?, setup.sqlite("till")?);
     let terminals = [&postgres, &sqlite];

@@ -17,7 +17,7 @@ pub(super) async fn wanted(job: &SnapshotJob) {
     let why = tokio::select! {
         () = due(job.settings.snapshot_every, job.newest.as_ref()) => "it is due",
         () = asked(&job.relay) => "the relay asks for one",
-        () = needed(job.needed.clone(), job.newest.as_ref()) => "a schema change left rows out of the stream",
+        () = needed(job.needed.clone(), job.newest.as_ref()) => "rows are not in the stream, of a table that was altered or joined",
     };
     tracing::info!("taking a snapshot: {why}");
 }

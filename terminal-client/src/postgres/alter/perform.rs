@@ -12,6 +12,7 @@ use super::{
     drops::Drops,
     found::find,
     refusal::{Blame, Failure},
+    reshape::{to_take, widen},
     table::Altering,
     user_types::alter_types,
 };
@@ -163,6 +164,13 @@ impl Changing<'_> {
         ensure_sequences(target, client, &after.sequences).await?;
         let found = find(client, &is.schema, &is.name);
         if found.await.map_err(|error| self.blame.lookup(&error))?.is_some() {
+            if !self.altering().has_rows(is).await? {
+                widen(self.place, self.blame.lsn, is).await?;
+                for sql in to_take(self.place, is).await? {
+                    run(target, client, &format!("bring the table {is} to its shape"), &sql)
+                        .await?;
+                }
+            }
             ensure_defined(target, client, is, after, Rows::Any).await?;
             return Ok(());
         }

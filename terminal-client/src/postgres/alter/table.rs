@@ -177,7 +177,7 @@ impl Altering<'_> {
         find(self.place.client, schema, name).await.map_err(|error| self.blame.lookup(&error))
     }
 
-    async fn has_rows(&self, is: &TableDefinition) -> Result<bool, TargetError> {
+    pub(super) async fn has_rows(&self, is: &TableDefinition) -> Result<bool, TargetError> {
         let sql = format!("SELECT EXISTS (SELECT FROM {})", qualified(&is.schema, &is.name));
         let any = self.place.client.query_one(&sql, &[]).await.and_then(|row| row.try_get(0));
         any.map_err(|error| self.blame.lookup(&error))

@@ -1,7 +1,11 @@
+use tokio_postgres::error::SqlState;
+
 use super::{
     super::{
+        connect::error_of,
         create::{attempt, attempted, run},
         quote::qualified,
+        seen,
     },
     Load, Place,
     count::only,
@@ -26,7 +30,7 @@ pub(in super::super) async fn empty(
     drop(attempt(target, client, "SET LOCAL client_connection_check_interval = 2000").await?);
     let lock = format!("LOCK TABLE {own} IN SHARE ROW EXCLUSIVE MODE");
     if let Some(refused) = attempted(target, client, &lock).await? {
-        if refused.code == tokio_postgres::error::SqlState::UNDEFINED_TABLE {
+        if [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].contains(&refused.code) {
             return Ok(());
         }
         // With its own words, and the connection's state if that is what is wrong.
@@ -34,6 +38,20 @@ pub(in super::super) async fn empty(
     }
     let doing = format!("remove the rows of {name}, which have other values now");
     run(target, client, &doing, &format!("DELETE FROM {own}")).await
+}
+
+/// Whether there is such a table, with rows, that the stream never had changes of.
+pub(in super::super) async fn has_own_rows(
+    place: Place<'_>,
+    table: &Named,
+) -> Result<bool, TargetError> {
+    let Place { target, client, source } = place;
+    if !seen::is_strange(target, client, source, table).await? {
+        return Ok(false);
+    }
+    let sql = format!("SELECT EXISTS (SELECT FROM {})", only(place, table).await?);
+    let any = client.query_one(&sql, &[]).await.and_then(|row| row.try_get(0));
+    any.map_err(|error| error_of(target, "look for rows", &error))
 }
 
 impl Load {

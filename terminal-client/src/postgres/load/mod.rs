@@ -18,7 +18,7 @@ use tokio_postgres::CopyInSink;
 
 pub(super) use self::{
     discard::discard,
-    empty::empty,
+    empty::{empty, has_own_rows},
     finish::finish,
     record::unfinished,
     tables::{begin, begin_reload},

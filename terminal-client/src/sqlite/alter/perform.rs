@@ -16,6 +16,7 @@ use super::{
     extra::extra,
     names::{coming, renamed},
     rebuild::rebuild,
+    reshape::reshape,
     views::readable_views,
 };
 use crate::target::{Named, TargetError};
@@ -79,6 +80,9 @@ impl Altering<'_> {
         let sent = sent_columns(is);
         let shape = self.shape(&name)?;
         if let Some(shape) = &shape {
+            if !self.has_rows(&name)? {
+                reshape(self.database, self.source, self.lsn, is)?;
+            }
             let named = Named::new(&is.schema, &is.name);
             check_existing(self.database, self.source.as_str(), &named, &sent, shape, false)?;
         } else {
@@ -133,10 +137,8 @@ impl Altering<'_> {
         self.acts(&name, &acts)?;
         let shape = self.there(&name)?;
         let own = self.did("look up the columns", extra(connection, was, is, &name))?;
-        let any = format!("SELECT EXISTS (SELECT 1 FROM {})", quote(&name));
-        let any = self.did("look for rows", connection.query_row(&any, [], |row| row.get(0)))?;
         // Without any there is no value to be lost.
-        let rows = if any { rows } else { Rows::None };
+        let rows = if self.has_rows(&name)? { rows } else { Rows::None };
         let acts = columns((was, before), (is, after), &shape, &own.columns, rows);
         let acts = acts.map_err(|why| self.unable(&why))?;
         let rebuilds = acts.iter().any(|act| matches!(act, Act::Rebuild(_)));
@@ -155,6 +157,11 @@ impl Altering<'_> {
             self.did("index the table", create_index(connection, &shape, &index))?;
         }
         self.did("write tailwater_tables", write_record(connection, &name, self.source, is))
+    }
+
+    fn has_rows(&self, name: &str) -> Result<bool, TargetError> {
+        let any = format!("SELECT EXISTS (SELECT 1 FROM {})", quote(name));
+        self.did("look for rows", self.database.connection.query_row(&any, [], |row| row.get(0)))
     }
 
     fn rename(&self, is: &TableDefinition, from: &str, to: &str) -> Result<(), TargetError> {

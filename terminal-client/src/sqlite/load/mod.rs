@@ -12,7 +12,7 @@ mod shadow;
 mod tables;
 
 pub(super) use discard::discard;
-pub(super) use empty::empty;
+pub(super) use empty::{empty, has_own_rows};
 pub(super) use finish::{Ending, finish};
 pub(super) use record::{CREATE_LOAD, advance, forsake, unfinished, write};
 pub(super) use rows::TableRows;
