@@ -4,6 +4,32 @@
 use tokio::sync::watch;
 use wire::{Lsn, Request};
 
+use crate::log::Growth;
+
+/// When the relay wants a snapshot by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SnapshotRule {
+    /// Where the log since the newest one is larger than that, so many times: 1. Never at 0.
+    pub factor: f64,
+    /// And larger than so many bytes: 1 GiB.
+    pub floor_bytes: u64,
+}
+
+impl Default for SnapshotRule {
+    fn default() -> Self {
+        Self { factor: 1.0, floor_bytes: 1 << 30 }
+    }
+}
+
+impl SnapshotRule {
+    /// Whether the log has outgrown its newest snapshot.
+    pub(crate) fn is_outgrown(&self, growth: &Growth) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a comparison of sizes")]
+        let (log, snapshot) = (growth.log as f64, growth.snapshot as f64);
+        self.factor > 0.0 && growth.log > self.floor_bytes && log > snapshot * self.factor
+    }
+}
+
 /// The requests of one source.
 ///
 /// A request is not taken away by handing it out, but by being fulfilled: a capture that dies over it
@@ -24,6 +50,11 @@ impl Requests {
     /// Notes that a snapshot is wanted which has all that is before `head`.
     pub(crate) fn want_snapshot(&self, head: Lsn) {
         self.snapshot.send_modify(|wanted| *wanted = Some(head).max(*wanted));
+    }
+
+    /// Whether a snapshot is wanted.
+    pub(crate) fn wants_snapshot(&self) -> bool {
+        self.snapshot.borrow().is_some()
     }
 
     /// A snapshot came.
@@ -51,6 +82,17 @@ impl Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_outgrows_a_snapshot_when_it_is_larger_and_large() {
+        let outgrown = |factor, snapshot, log| {
+            SnapshotRule { factor, floor_bytes: 100 }.is_outgrown(&Growth { snapshot, log })
+        };
+        assert!(!outgrown(1.0, 0, 100) && outgrown(1.0, 0, 101));
+        assert!(!outgrown(1.0, 500, 500) && outgrown(1.0, 500, 501));
+        assert!(!outgrown(2.5, 200, 500) && outgrown(2.5, 200, 501));
+        assert!(!outgrown(0.0, 0, u64::MAX));
+    }
 
     #[test]
     fn a_request_is_there_until_it_is_fulfilled() {

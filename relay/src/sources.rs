@@ -12,8 +12,8 @@ use wire::{Facts, SourceName, TerminalName};
 
 use crate::{
     fleet::{Clock, Fleet, FleetLimits, TerminalRecord},
-    log::{Changes, Log, LogSettings, StoreError},
-    requests::Requests,
+    log::{Changes, Growth, Log, LogSettings, StoreError},
+    requests::{Requests, SnapshotRule},
 };
 
 /// A source that is served.
@@ -41,6 +41,20 @@ impl Source {
     pub(crate) fn forget(&self, name: &TerminalName) -> Result<bool, StoreError> {
         let known = self.fleet().forget(name);
         self.save().map(|()| known)
+    }
+
+    /// Wants a snapshot where the log has outgrown the newest, unless one is wanted already. Blocks.
+    pub(crate) fn want_snapshot_by(&self, rule: &SnapshotRule) -> Result<(), StoreError> {
+        if rule.factor <= 0.0 || self.requests.wants_snapshot() {
+            return Ok(());
+        }
+        let growth = self.log.growth()?.filter(|growth| rule.is_outgrown(growth));
+        if let (Some(Growth { snapshot, log }), Some(head)) = (growth, self.log.standing().head) {
+            self.requests.want_snapshot(head);
+            tracing::info!(source = %self.name, %head, snapshot_bytes = snapshot, log_bytes = log,
+                "the log has outgrown its newest snapshot: a new one is wanted of capture");
+        }
+        Ok(())
     }
 
     /// Writes down what was heard since the last time. Blocks.
@@ -205,6 +219,17 @@ impl Sources {
                 && let Err(error) = source.save()
             {
                 tracing::warn!(source = %name, %error, "the terminals' positions cannot be written down");
+            }
+        }
+    }
+
+    /// Wants snapshots where logs have outgrown the newest. Blocks.
+    pub(crate) fn want_snapshots_by(&self, rule: &SnapshotRule) {
+        for (name, opened) in self.all() {
+            if let Ok(source) = opened
+                && let Err(error) = source.want_snapshot_by(rule)
+            {
+                tracing::warn!(source = %name, %error, "how much the log has grown since its newest snapshot cannot be told");
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod command;
 mod killed;
+mod outgrown;
 mod taken;
 
 use anyhow::{Context, Result};

@@ -6,7 +6,7 @@ use super::{
     data_dir::DataDir,
     quantity::{parse_memory, parse_size, parse_time},
 };
-use crate::{fleet::FleetLimits, log::LogSettings, server::ServerSettings};
+use crate::{fleet::FleetLimits, log::LogSettings, requests::SnapshotRule, server::ServerSettings};
 
 /// The settings of `serve`.
 #[derive(Debug, Args)]
@@ -23,6 +23,8 @@ pub(super) struct ServeArgs {
     connections: ConnectionArgs,
     #[command(flatten)]
     log: LogArgs,
+    #[command(flatten)]
+    snapshots: SnapshotArgs,
 }
 
 #[derive(Debug, Args)]
@@ -104,6 +106,31 @@ struct LogArgs {
     room_wait: Duration,
 }
 
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Snapshots")]
+struct SnapshotArgs {
+    /// Capture is asked for a new snapshot when the log behind the newest one is larger than that, so
+    /// many times; `never` to leave that to --snapshot-every and `tailwater-capture snapshot`
+    #[arg(long, env = "TAILWATER_SNAPSHOT_WHEN_LOG_EXCEEDS", value_parser = parse_factor)]
+    #[arg(default_value = "1", value_name = "FACTOR")]
+    snapshot_when_log_exceeds: f64,
+    /// But not before the log behind it is larger than this
+    #[arg(long, env = "TAILWATER_SNAPSHOT_LOG_FLOOR", value_parser = parse_size)]
+    #[arg(default_value = "1GiB", value_name = "SIZE")]
+    snapshot_log_floor: u64,
+}
+
+/// 0 for never.
+fn parse_factor(text: &str) -> Result<f64, String> {
+    if text == "never" {
+        return Ok(0.0);
+    }
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && factor >= 0.0 => Ok(factor),
+        _ => Err("not a factor: write a number like 1 or 0.5, or `never`".to_owned()),
+    }
+}
+
 fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("must be more than nothing".to_owned()),
@@ -119,6 +146,10 @@ impl ServeArgs {
         ServerSettings {
             log: self.log.settings(),
             fleet: self.fleet.limits(),
+            snapshots: SnapshotRule {
+                factor: self.snapshots.snapshot_when_log_exceeds,
+                floor_bytes: self.snapshots.snapshot_log_floor,
+            },
             tokens_required: false,
             max_connections: connections.connections_limit,
             header_timeout: connections.header_timeout,
@@ -174,9 +205,25 @@ mod tests {
     }
 
     #[test]
+    fn snapshots_can_be_left_to_others() {
+        let factor = |text: &str| {
+            let arguments = ["relay", "--data-dir", "d", "--snapshot-when-log-exceeds", text];
+            Alone::parse_from(arguments).args.settings().snapshots.factor
+        };
+        assert_eq!((factor("never"), factor("0"), factor("2.5")), (0.0, 0.0, 2.5));
+    }
+
+    #[test]
     fn what_would_stop_everything_is_refused() {
-        for wrong in ["--connections-limit=0", "--ring-size=0", "--seal-level=20", "--turn-wait=0s"]
-        {
+        for wrong in [
+            "--connections-limit=0",
+            "--ring-size=0",
+            "--seal-level=20",
+            "--turn-wait=0s",
+            "--snapshot-when-log-exceeds=-1",
+            "--snapshot-when-log-exceeds=NaN",
+            "--snapshot-log-floor=0",
+        ] {
             let parsed = Alone::try_parse_from(["relay", "--data-dir", "d", wrong]);
             assert!(parsed.is_err(), "{wrong}");
         }

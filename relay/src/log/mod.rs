@@ -15,6 +15,7 @@ mod engine;
 mod engines;
 mod error;
 mod evidence;
+mod growth;
 mod head;
 mod objects;
 mod orphans;
@@ -38,6 +39,7 @@ mod writer;
 
 pub(crate) use catalog::{Changes, Upload, UploadKind};
 pub use error::StoreError;
+pub(crate) use growth::Growth;
 pub(crate) use objects::{Objects, Spool};
 pub(crate) use range::ClosedRange;
 pub(crate) use read::{Channels, Planned, Pull, ReadError, SliceReader};

@@ -20,6 +20,7 @@ use super::{
     engines::Engines,
     error::StoreError,
     evidence::Evidence,
+    growth::{Growth, Meter},
     head::{Head, HeadFile},
     objects::Objects,
     orphans::{Occasion, drop_orphans},
@@ -41,6 +42,7 @@ pub(crate) struct Log {
     shared: Arc<Shared>,
     jobs: Mutex<Sender<Job>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    meter: Mutex<Meter>,
 }
 
 impl Log {
@@ -113,7 +115,8 @@ impl Log {
             .name("write".into())
             .spawn(move || writer.run(&taken))
             .map_err(thread)?;
-        Ok(Self { shared, jobs: Mutex::new(jobs), thread: Mutex::new(Some(thread)) })
+        let (jobs, thread) = (Mutex::new(jobs), Mutex::new(Some(thread)));
+        Ok(Self { shared, jobs, thread, meter: Mutex::default() })
     }
 
     /// How the log stands as far as it is durable.
@@ -189,6 +192,11 @@ impl Log {
     /// The position of the newest snapshot that terminals may take. Blocks.
     pub(crate) fn newest_snapshot(&self) -> Result<Option<Lsn>, StoreError> {
         Ok(self.snapshot_positions()?.pop())
+    }
+
+    /// What the newest snapshot and the log behind it amount to; none where that cannot be said. Blocks.
+    pub(crate) fn growth(&self) -> Result<Option<Growth>, StoreError> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner).read(&self.shared)
     }
 
     /// Somebody fetches an object of the snapshot at `lsn`: it stays for a while.

@@ -110,6 +110,7 @@ async fn save_now_and_then(app: Arc<App>, shutdown: CancellationToken) {
         let saving = tokio::task::spawn_blocking(move || {
             app.sources.retry();
             app.sources.save();
+            app.sources.want_snapshots_by(&app.settings.snapshots);
         });
         let _ = saving.await;
         if let Some(recorder) = recorder() {

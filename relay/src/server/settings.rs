@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{fleet::FleetLimits, log::LogSettings};
+use crate::{fleet::FleetLimits, log::LogSettings, requests::SnapshotRule};
 
 /// Bounds of the server. The defaults are right for most.
 #[derive(Clone, Debug)]
@@ -9,6 +9,8 @@ pub struct ServerSettings {
     pub log: LogSettings,
     /// When terminals and captures count as behind or offline.
     pub fleet: FleetLimits,
+    /// When a snapshot is wanted by itself.
+    pub snapshots: SnapshotRule,
     /// Let nobody in without a token, even before the first was added: off loopback.
     pub tokens_required: bool,
     /// Connections at once; more wait to be accepted.
@@ -28,6 +30,7 @@ impl Default for ServerSettings {
         Self {
             log: LogSettings::default(),
             fleet: FleetLimits::default(),
+            snapshots: SnapshotRule::default(),
             tokens_required: false,
             max_connections: 4096,
             header_timeout: Duration::from_secs(30),
