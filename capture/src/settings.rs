@@ -21,6 +21,16 @@ pub enum Keyless {
     Skip,
 }
 
+/// What becomes of a lost slot: one that the master dropped or invalidated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnLostSlot {
+    /// Capture stops, and says why.
+    #[default]
+    Stop,
+    /// The history begins anew, with a new slot and a new copy, which all terminals load.
+    Resnapshot,
+}
+
 /// Which tables are captured: `schema.table` patterns in which `*` stands for any characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TablePatterns(Vec<String>);
@@ -120,6 +130,8 @@ pub struct Settings {
     pub slot: String,
     /// The publication.
     pub publication: String,
+    /// What becomes of a lost slot.
+    pub on_lost_slot: OnLostSlot,
     /// Standbys get the slot.
     pub failover: bool,
     /// What is captured.

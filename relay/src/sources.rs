@@ -5,14 +5,16 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
+    thread,
+    time::{Duration, Instant},
 };
 
-use wire::{Facts, SourceName, TerminalName};
+use wire::{Facts, SourceName, Succession, TerminalName};
 
 use crate::{
     fleet::{Clock, Fleet, FleetLimits, TerminalRecord},
-    log::{Changes, Growth, Log, LogSettings, StoreError},
+    log::{Changes, Growth, Log, LogSettings, Refusal, StoreError, clear},
     requests::{Requests, SnapshotRule},
 };
 
@@ -110,6 +112,8 @@ pub(crate) struct Sources {
     _lock: File,
 }
 
+/// Answers under way may go on reading a log that another has succeeded, for so long.
+const READ_TO_THE_END: Duration = Duration::from_secs(60);
 /// Folders beside the sources'.
 const NOT_SOURCES: [&str; 1] = ["tokens"];
 
@@ -164,6 +168,7 @@ impl Sources {
     fn try_open(&self, name: &SourceName) -> Result<Option<Source>, StoreError> {
         let folder = self.data_dir.join(name.as_str());
         let Some(log) = Log::open(&folder, name, self.settings.clone())? else { return Ok(None) };
+        clear_away(name, &folder);
         if let Some(damage) = &log.standing().damage {
             tracing::error!(source = %name, "{}", damage.detail);
         }
@@ -199,6 +204,47 @@ impl Sources {
         self.open_source(name);
         self.get(name).ok_or_else(|| {
             StoreError::corrupt("source", None, format_args!("{name} was begun but is not there"))
+        })
+    }
+
+    /// The source with the log that takes the place of this one's, once it does. Blocks.
+    pub(crate) fn living(&self, old: &Arc<Source>) -> Opened {
+        let _one = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        self.get(&old.name).unwrap_or_else(|| Ok(old.clone()))
+    }
+
+    /// Begins a log that takes the place of the source's, if that is the one meant. One that was begun so
+    /// before and has nothing yet is as good. Blocks.
+    pub(crate) fn succeed(
+        &self,
+        old: &Arc<Source>,
+        succession: &Succession,
+        facts: &Facts,
+    ) -> Result<Opened, Refusal> {
+        let _one = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        let standing = old.log.standing();
+        let begun = standing.lineage == succession.lineage
+            || standing.succeeds.last().is_some_and(|of| of.lineage == succession.lineage);
+        if standing.head.is_none() && begun {
+            return Ok(Ok(old.clone()));
+        }
+        old.save()?;
+        let folder = self.data_dir.join(old.name.as_str());
+        let lineage = old.log.succeed(&folder, succession, facts)?;
+        tracing::warn!(
+            source = %old.name, ended = %succession.lineage, %lineage, head = ?standing.head, why = succession.why,
+            "the history begins anew: another log takes the place of the one there was"
+        );
+        self.open_source(&old.name);
+        old.log.close();
+        let (name, readers) = (old.name.clone(), Arc::downgrade(old));
+        thread::spawn(move || {
+            wait_for_readers(&readers);
+            clear_away(&name, &folder);
+        });
+        self.get(&old.name).ok_or_else(|| {
+            let detail = format_args!("{} was begun anew but is not there", old.name);
+            StoreError::corrupt("source", None, detail).into()
         })
     }
 
@@ -242,6 +288,22 @@ impl Sources {
                 source.log.close();
             }
         }
+    }
+}
+
+fn wait_for_readers(readers: &Weak<Source>) {
+    let began = Instant::now();
+    while readers.strong_count() > 0 && began.elapsed() < READ_TO_THE_END {
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Removes what is not the living log's. What stays takes only room, and goes at the next start.
+fn clear_away(name: &SourceName, folder: &Path) {
+    match clear(folder) {
+        Ok(false) => {}
+        Ok(true) => tracing::info!(source = %name, "removed a log that is not the living one"),
+        Err(error) => tracing::warn!(source = %name, %error, "an earlier log cannot be removed"),
     }
 }
 

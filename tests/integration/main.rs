@@ -38,5 +38,6 @@ mod sequences;
 mod setup;
 mod slot_health;
 mod snapshots;
+mod successor;
 mod too_large;
 mod tree;

@@ -87,7 +87,7 @@ fn a_publication_that_is_gone_stops_the_start() {
         setup.capture.stop().await?;
         setup.master.execute("DROP PUBLICATION tailwater_orders").await?;
         let done = capture_command(&setup.master, &setup.relay.url())?.run(LIMIT).await?;
-        says(&done, 3, &["tailwater_orders", "not there any more", "new source name"]);
+        says(&done, 3, &["tailwater_orders", "not there any more", "tailwater-capture adopt"]);
         assert_eq!(setup.relay.lag(SOURCE).await?.capture.state, "publication-changed");
         Ok(())
     });

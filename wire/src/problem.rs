@@ -24,6 +24,8 @@ pub enum ProblemKind {
     Chain,
     /// 409: another lineage.
     OtherLineage,
+    /// 409: the terminal's lineage ended, and the log's succeeds it.
+    Succeeded,
     /// 409: same lineage, other history: the hash at that position differs.
     OtherHistory,
     /// 409: the master's facts are not those of this source.
@@ -58,6 +60,7 @@ impl ProblemKind {
             | Self::Gap
             | Self::Chain
             | Self::OtherLineage
+            | Self::Succeeded
             | Self::OtherHistory
             | Self::OtherMaster
             | Self::BehindYou => 409,

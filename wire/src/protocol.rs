@@ -65,6 +65,18 @@ pub struct SessionRequest {
     /// Mint a lineage where the relay has none: said before the slot is created.
     #[serde(default)]
     pub begin: bool,
+    /// Begin a log that takes the place of the one there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeed: Option<Succession>,
+}
+
+/// A history that ended, and that another one of the same source succeeds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succession {
+    /// The history.
+    pub lineage: Lineage,
+    /// Why it ended, for whoever followed it.
+    pub why: String,
 }
 
 /// What the relay has of the source.
@@ -89,6 +101,9 @@ pub struct SessionAnswer {
     /// The newest snapshot, complete though the log may not have reached it.
     #[serde(default)]
     pub snapshot: Option<SnapshotMark>,
+    /// The lineages that the log succeeds, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub succeeds: Vec<Lineage>,
 }
 
 /// Answer to `POST /v1/{source}/log`.

@@ -80,4 +80,7 @@ pub struct SnapshotObject {
 pub struct SnapshotList {
     /// The complete snapshots whose position the log has passed, newest first.
     pub snapshots: Vec<Snapshot>,
+    /// The lineages that the log succeeds, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub succeeds: Vec<Lineage>,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use wire::{CaptureState, Request, RequestAnswer, RequestList, SnapshotList, headers};
+use wire::{CaptureState, Lineage, Request, RequestAnswer, RequestList, SnapshotList, headers};
 
 use super::{client::Relay, error::RelayError};
 
@@ -28,14 +28,18 @@ impl Relay {
         self.answer("the request", self.post("requests").json(&wanted)).await
     }
 
-    /// The snapshots that terminals may take, newest first, without their tables; and what capture is
-    /// doing, where the relay tells.
-    pub async fn snapshots(&self) -> Result<(SnapshotList, Option<CaptureState>), RelayError> {
+    /// The snapshots that terminals may take, newest first, without their tables; and, where the relay
+    /// tells, what capture is doing and which history it has.
+    pub async fn snapshots(
+        &self,
+    ) -> Result<(SnapshotList, Option<CaptureState>, Option<Lineage>), RelayError> {
         let request = self.get("snapshot").query(&[("channels", "control")]);
         let doing = "the question for snapshots";
         let answer = self.send(doing, request).await?;
         let state = answer.headers().get(headers::CAPTURE).and_then(|text| text.to_str().ok());
         let state = state.and_then(|text| serde_json::from_value(text.into()).ok());
-        Ok((self.read(doing, answer).await?, state))
+        let lineage = answer.headers().get(headers::LINEAGE).and_then(|text| text.to_str().ok());
+        let lineage = lineage.and_then(|text| text.parse().ok());
+        Ok((self.read(doing, answer).await?, state, lineage))
     }
 }

@@ -18,21 +18,21 @@ pub enum HistoryError {
     #[error(
         "the relay's newest commit ({known}) came again from the master as another one ({found}): the master was put \
          back to an older state and went another way, or it is another server. Point capture at the right \
-         master; if this is the right one, begin anew: `tailwater-capture remove`, and a new source name"
+         master; if this is the right one, begin anew: `tailwater-capture adopt`"
     )]
     Differs { known: Box<Brief>, found: Box<Brief> },
     /// The stream went past the known commit.
     #[error(
         "the relay's newest commit ({known}) did not come again from the master, which is at {reached} already: the \
          master was put back to an older state and went another way, or it is another server. Point capture \
-         at the right master; if this is the right one, begin anew: `tailwater-capture remove`, and a new source name"
+         at the right master; if this is the right one, begin anew: `tailwater-capture adopt`"
     )]
     Missing { known: Box<Brief>, reached: Lsn },
     /// A transaction where the log is known to have none.
     #[error(
         "the master has a transaction ({found}) at a position where the relay's log, which reaches to {head}, has none: \
          the master was put back to an older state and went another way, or it is another server. Point capture \
-         at the right master; if this is the right one, begin anew: `tailwater-capture remove`, and a new source name"
+         at the right master; if this is the right one, begin anew: `tailwater-capture adopt`"
     )]
     Unexpected { found: Box<Brief>, head: Lsn },
 }

@@ -49,8 +49,8 @@ pub enum BeginError {
     /// The publication is gone while the slot is there.
     #[error(
         "the publication '{name}' is not there any more, and the replication slot is: without it the server sends nothing. \
-         What was committed while it was missing cannot be had; to begin anew: `tailwater-capture remove`, then capture \
-         under a new source name"
+         What was committed while it was missing cannot be had; to begin anew, the terminals \
+         loading it by themselves: `tailwater-capture adopt`"
     )]
     PublicationGone { name: String },
     /// Making the slot waits for transactions that do not end.

@@ -6,60 +6,89 @@ use crate::walsender::TimelineHistory;
 /// Why capture does not start, or does not go on: going on would lose changes, repeat them, or mix
 /// two histories.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}", self.what(), self.way_on())]
 pub enum Violation {
     /// The slot is gone, the relay has a log.
-    #[error(
-        "the replication slot '{slot}' is not there any more, and the relay has a log up to {head}: what was committed since \
-         cannot be had. Was it dropped, or was the master put back or replaced? To begin anew: capture under a new source name"
-    )]
     SlotMissing { slot: String, head: Lsn },
     /// The slot was invalidated.
-    #[error(
-        "the replication slot '{slot}' was invalidated by the master ({reason}): WAL that was not captured yet is removed. \
-         To begin anew: `tailwater-capture remove`, then capture under a new source name; raise max_slot_wal_keep_size \
-         (idle_replication_slot_timeout) before"
-    )]
     SlotLost { slot: String, reason: String },
     /// The slot is not one of ours.
-    #[error("the replication slot '{slot}' {what}: choose another name with --slot")]
     SlotForeign { slot: String, what: String },
     /// The relay has nothing, but the slot is in use.
-    #[error(
-        "the replication slot '{slot}' stands at {confirmed}, but the relay has nothing of this source: what was committed \
-         before that position cannot be had again. Was the relay's data folder removed, or is this another relay? Bring its data \
-         back or point to the right relay; to begin anew drop the slot: `tailwater-capture remove`"
-    )]
     RelayEmpty { slot: String, confirmed: Lsn },
     /// The relay's log ends before the slot.
-    #[error(
-        "the relay's log ends at {head}, but the replication slot '{slot}' stands at {confirmed} already: what lies between cannot \
-         be had again. Was an older state of the relay put back? Bring the newest state back; to begin anew: \
-         `tailwater-capture remove`, then capture under a new source name"
-    )]
     RelayBehindSlot { slot: String, head: Lsn, confirmed: Lsn },
     /// The master's WAL ends before the relay's log.
-    #[error(
-        "the relay's log reaches to {head}, but the master's WAL only to {position}: the master was put back to an older state \
-         (a backup, a lagging standby). Bring the newest state back; to begin anew: `tailwater-capture remove`, then capture \
-         under a new source name"
-    )]
     MasterBehindRelay { head: Lsn, position: Lsn },
     /// Another cluster or database.
-    #[error(
-        "this is another master than the one the relay's log is from ({what}): point --source to the right one, or \
-         capture this one under a new source name"
-    )]
     OtherMaster { what: String },
     /// Another timeline that does not hold the log.
-    #[error(
-        "the master is on timeline {now}, which left timeline {then} {at}, and the relay's log reaches to {head} on \
-         timeline {then}: the relay has commits that this master lost (a standby was promoted before it had them, or a backup \
-         was recovered to an earlier point). To begin anew: `tailwater-capture remove`, then capture under a new source name"
-    )]
     OtherTimeline { now: u32, then: u32, at: String, head: Lsn },
 }
 
+/// What leads out of a state in which nothing can be mended.
+const ADOPT: &str = "To begin anew from this master, the terminals loading it by themselves: `tailwater-capture adopt`";
+
 impl Violation {
+    /// What was found.
+    pub fn what(&self) -> String {
+        match self {
+            Self::SlotMissing { slot, head } => format!(
+                "the replication slot '{slot}' is not there any more, and the relay has a log up to {head}: what was \
+                 committed since cannot be had"
+            ),
+            Self::SlotLost { slot, reason } => format!(
+                "the replication slot '{slot}' was invalidated by the master ({reason}): WAL that was not captured yet is removed"
+            ),
+            Self::SlotForeign { slot, what } => format!("the replication slot '{slot}' {what}"),
+            Self::RelayEmpty { slot, confirmed } => format!(
+                "the replication slot '{slot}' stands at {confirmed}, but the relay has nothing of this source: what was \
+                 committed before that position cannot be had again"
+            ),
+            Self::RelayBehindSlot { slot, head, confirmed } => format!(
+                "the relay's log ends at {head}, but the replication slot '{slot}' stands at {confirmed} already: what \
+                 lies between cannot be had again"
+            ),
+            Self::MasterBehindRelay { head, position } => format!(
+                "the relay's log reaches to {head}, but the master's WAL only to {position}: the master was put back to an \
+                 older state (a backup, a lagging standby)"
+            ),
+            Self::OtherMaster { what } => {
+                format!("this is another master than the one the relay's log is from ({what})")
+            }
+            Self::OtherTimeline { now, then, at, head } => format!(
+                "the master is on timeline {now}, which left timeline {then} {at}, and the relay's log reaches to {head} \
+                 on timeline {then}: the relay has commits that this master lost (a standby was promoted before it had \
+                 them, or a backup was recovered to an earlier point)"
+            ),
+        }
+    }
+
+    fn way_on(&self) -> String {
+        match self {
+            Self::SlotMissing { .. } => format!(
+                ". Was it dropped, or was the master put back or replaced? {ADOPT}, or `run --on-lost-slot resnapshot`"
+            ),
+            Self::SlotLost { .. } => format!(
+                ". {ADOPT}, or `run --on-lost-slot resnapshot`; raise max_slot_wal_keep_size (idle_replication_slot_timeout) before"
+            ),
+            Self::SlotForeign { .. } => ": choose another name with --slot".to_owned(),
+            Self::RelayEmpty { .. } => {
+                ". Was the relay's data folder removed, or is this another relay? Bring its data back or point to the right \
+                 relay; to begin anew drop the slot: `tailwater-capture remove` or `adopt`"
+                    .to_owned()
+            }
+            Self::RelayBehindSlot { .. } => format!(
+                ". Was an older state of the relay put back? Bring the newest state back. {ADOPT}"
+            ),
+            Self::MasterBehindRelay { .. } => format!(". Bring the newest state back. {ADOPT}"),
+            Self::OtherMaster { .. } => format!(
+                ": point --source to the right one, or capture this one under another name. {ADOPT}"
+            ),
+            Self::OtherTimeline { .. } => format!(". {ADOPT}"),
+        }
+    }
+
     /// Its name in reports.
     pub fn state(&self) -> CaptureState {
         match self {
@@ -190,6 +219,7 @@ mod tests {
             known: None,
             facts: Some(facts),
             snapshot: None,
+            succeeds: Vec::new(),
         }
     }
 

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::settings::Keyless;
+use crate::settings::{Keyless, OnLostSlot};
 
 /// Captures one PostgreSQL master's committed changes and appends them to a relay.
 #[derive(Debug, Parser)]
@@ -35,6 +35,9 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     /// Asks the running capture, through the relay, for a new snapshot.
     Snapshot(SnapshotArgs),
+    /// The operator's word that a history which cannot go on begins anew from this master: shows what does not
+    /// fit; with --yes, `run` begins with a new copy, and all terminals load it over what they have.
+    Adopt(AdoptArgs),
     /// Drops the replication slot, the publication and the event triggers that capture made.
     Remove(RemoveArgs),
 }
@@ -113,6 +116,24 @@ impl From<KeylessArg> for Keyless {
     }
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnLostSlotArg {
+    /// Stop, and say why.
+    Stop,
+    /// Begin the history anew: a new slot and a new copy, which all terminals load over what they have.
+    Resnapshot,
+}
+
+impl From<OnLostSlotArg> for OnLostSlot {
+    fn from(arg: OnLostSlotArg) -> Self {
+        match arg {
+            OnLostSlotArg::Stop => Self::Stop,
+            OnLostSlotArg::Resnapshot => Self::Resnapshot,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
@@ -141,6 +162,9 @@ pub(super) struct RunArgs {
     /// A file with the token for the relay. Or put the token into TAILWATER_TOKEN.
     #[arg(long, value_name = "FILE", env = "TAILWATER_TOKEN_FILE")]
     pub(super) token_file: Option<PathBuf>,
+    /// What becomes of it where the replication slot was dropped or invalidated. Default: stop.
+    #[arg(long, value_enum, env = "TAILWATER_ON_LOST_SLOT")]
+    pub(super) on_lost_slot: Option<OnLostSlotArg>,
     /// How often a commit is made where the captured tables are quiet while WAL grows. Default: 60s.
     #[arg(long, value_name = "TIME", env = "TAILWATER_HEARTBEAT_EVERY")]
     pub(super) heartbeat_every: Option<String>,
@@ -177,6 +201,21 @@ pub(super) struct SnapshotArgs {
     /// The TOML file of `run`.
     #[arg(long, value_name = "FILE", env = "TAILWATER_CONFIG")]
     pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AdoptArgs {
+    #[command(flatten)]
+    pub(super) master: MasterArgs,
+    /// The relay, or several in the order they are tried: http://HOST:PORT.
+    #[arg(long, value_name = "URL,…", value_delimiter = ',', env = "TAILWATER_RELAY")]
+    pub(super) relay: Option<Vec<String>>,
+    /// A file with the token for the relay, of the role capture. Or put the token into TAILWATER_TOKEN.
+    #[arg(long, value_name = "FILE", env = "TAILWATER_TOKEN_FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Do it. Without this, it is only shown.
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -28,6 +28,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<(), Failure> {
         slot: &slot,
         publication: &publication,
         selection: &selection,
+        lost_slot_goes: false,
         failover: args.failover.failover || config.failover,
         ddl: args.ddl.ddl || config.ddl,
     };

@@ -3,7 +3,10 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Deserialize;
 use wire::ChannelName;
 
-use super::{args::KeylessArg, failure::Failure};
+use super::{
+    args::{KeylessArg, OnLostSlotArg},
+    failure::Failure,
+};
 
 /// The configuration file: flags by their names, and the channels.
 #[derive(Debug, Default, Deserialize)]
@@ -20,6 +23,7 @@ pub(super) struct Config {
     pub(super) failover: bool,
     #[serde(default)]
     pub(super) ddl: bool,
+    pub(super) on_lost_slot: Option<OnLostSlotArg>,
     pub(super) relay: Option<OneOrMore>,
     pub(super) token_file: Option<std::path::PathBuf>,
     pub(super) heartbeat_every: Option<String>,

@@ -4,6 +4,7 @@ use clap::{CommandFactory, FromArgMatches};
 use tracing_subscriber::EnvFilter;
 
 use super::{
+    adopt,
     args::{Cli, Command, LogFormat},
     check,
     failure::Failure,
@@ -50,6 +51,7 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check(args) => check::run(args).await,
+        Command::Adopt(args) => adopt::run(args).await,
         Command::Remove(args) => remove::run(args).await,
         Command::Snapshot(args) => snapshot::run(args).await,
         Command::Run(args) => {

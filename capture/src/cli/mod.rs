@@ -1,5 +1,6 @@
 //! The command line: flags, environment and configuration file become settings; results become exit codes.
 
+mod adopt;
 mod args;
 mod check;
 mod config;

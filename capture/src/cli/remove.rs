@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a slot that was in use until now is waited for.
-const FREE_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const FREE_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Drops what capture made on the master, and says what that was.
@@ -63,7 +63,7 @@ async fn our_slots(sql: &SqlSession) -> Result<Vec<String>, Failure> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-async fn remove_slot(sql: &SqlSession, slot: &str) -> Result<bool, Failure> {
+pub(super) async fn remove_slot(sql: &SqlSession, slot: &str) -> Result<bool, Failure> {
     let Some(facts) = free_slot(sql, slot).await? else {
         println!("there is no replication slot '{slot}'");
         return Ok(false);
@@ -82,7 +82,7 @@ async fn remove_slot(sql: &SqlSession, slot: &str) -> Result<bool, Failure> {
 
 /// The slot, once nobody uses it or it was waited for: the server needs a moment to see that a capture
 /// has left.
-async fn free_slot(sql: &SqlSession, slot: &str) -> Result<Option<SlotFacts>, Failure> {
+pub(super) async fn free_slot(sql: &SqlSession, slot: &str) -> Result<Option<SlotFacts>, Failure> {
     let deadline = Instant::now() + FREE_WITHIN;
     loop {
         let facts = SlotFacts::read(sql, slot).await.map_err(RunError::from)?;

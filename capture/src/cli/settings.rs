@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     append::{RelayAddress, Token},
-    settings::{ColumnPatterns, Keyless, Selection, Settings, TablePatterns, object_name},
+    settings::{
+        ColumnPatterns, Keyless, OnLostSlot, Selection, Settings, TablePatterns, object_name,
+    },
     source::Source,
 };
 
@@ -104,6 +106,11 @@ pub(super) fn settings(args: RunArgs) -> Result<Settings, Failure> {
         relays,
         token: token(args.token_file, &mut config)?,
         selection,
+        on_lost_slot: args
+            .on_lost_slot
+            .or(config.on_lost_slot)
+            .map(OnLostSlot::from)
+            .unwrap_or_default(),
         ddl: args.ddl.ddl || config.ddl,
         failover: args.failover.failover || config.failover,
         heartbeat_every: time(

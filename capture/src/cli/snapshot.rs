@@ -124,7 +124,7 @@ fn absent(name: &SourceName, state: &str) -> Failure {
 
 /// The newest snapshot, and what capture is doing.
 async fn look(relay: &Relay) -> Result<(Option<Lsn>, Option<CaptureState>), RelayError> {
-    let (list, state) = relay.snapshots().await?;
+    let (list, state, _) = relay.snapshots().await?;
     Ok((list.snapshots.iter().map(|snapshot| snapshot.lsn).max(), state))
 }
 

@@ -79,6 +79,11 @@ pub async fn install(
     if start == Start::First || !known {
         answer_within(WITHIN, transaction.batch_execute(NOTE_ALL)).await.map_err(refused)?;
     }
+    if start == Start::First {
+        // Of a history that ended: its positions mean nothing in the one that begins.
+        let forget = "DELETE FROM tailwater.schema_changes";
+        answer(transaction.batch_execute(forget)).await.map_err(refused)?;
+    }
     answer(transaction.commit()).await.map_err(refused)?;
     if start == Start::First {
         return Ok(());

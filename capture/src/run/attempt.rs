@@ -5,7 +5,7 @@ use super::{
     slot_watch::look_at_slot,
 };
 use crate::{
-    begin::{BeginError, check_slot},
+    begin::{BeginError, Violation, check_slot},
     settings::Settings,
     walsender::Walsender,
 };
@@ -21,10 +21,11 @@ pub(super) async fn attempt(context: &Context<'_>) -> Result<Ended, RunError> {
     let (_, slot) = look_at_slot(&master.sql, &settings.slot, board).await?;
     match slot {
         None => first::begin(context, master).await,
-        Some(slot) => {
-            check_slot(&slot, &settings.slot, &master.facts.database).map_err(BeginError::from)?;
-            resume::resume(context, master, &slot).await
-        }
+        Some(slot) => match check_slot(&slot, &settings.slot, &master.facts.database) {
+            Ok(()) => resume::resume(context, master, &slot).await,
+            Err(Violation::SlotLost { .. }) => first::begin(context, master).await,
+            Err(other) => Err(BeginError::from(other).into()),
+        },
     }
 }
 

@@ -1,22 +1,23 @@
-//! The first start: publication, slot, and the copy of what the tables hold already.
+//! The first start of a history: publication, slot, and the copy of what the tables hold already.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use wire::{CaptureState, Lineage, ProblemKind, Snapshot};
+use wire::{CaptureState, Lineage, Lsn, ProblemKind, Snapshot};
 
 use super::{
     context::{Context, Ended, Master},
     error::RunError,
+    lost::{opening, unopened},
     make_slot::make_slot,
-    session,
-    slot_watch::watch_slot,
+    session::{self, Opening},
+    slot_watch::{position, watch_slot},
 };
 use crate::{
     append::{Relay, RelayError},
     begin::{
-        BeginError, CheckScope, Identity, PublishedTable, SlotFacts, Violation, check,
+        BeginError, CheckScope, Identity, PublishedTable, SlotFacts, Standing, check,
         check_excluded, create, drop_publication, plan, publication, published, same_master,
         tables,
     },
@@ -33,7 +34,7 @@ const DROP_WITHIN: Duration = Duration::from_secs(10);
 const LOCKED_WITHIN: Duration = Duration::from_secs(600);
 const LOCK_AGAIN: Duration = Duration::from_secs(1);
 
-/// There is no slot yet.
+/// There is no slot, or none that is of use.
 pub(super) async fn begin(context: &Context<'_>, master: Master) -> Result<Ended, RunError> {
     let ready = tokio::select! {
         ready = make_ready(context, master) => ready?,
@@ -97,26 +98,33 @@ async fn make_ready(context: &Context<'_>, master: Master) -> Result<Option<Read
         );
     });
     let hold = hold.await?;
-    if SlotFacts::read(&sql, &settings.slot).await?.is_some() {
-        return Ok(None);
-    }
-    let (relay, answer) = session::open(relays, &facts, false).await?;
-    board.session(relay, answer.session);
+    let lost = match SlotFacts::read(&sql, &settings.slot).await? {
+        Some(slot) if slot.lost().is_none() => return Ok(None),
+        slot => slot,
+    };
+    let opened = session::open(relays, &facts, Opening::GoOn).await;
+    let (relay, answer) = opened.map_err(|error| unopened(settings, lost.as_ref(), error))?;
+    board.session(relay.clone(), answer.session);
     if let Some(then) = &answer.facts {
         same_master(&facts, then).map_err(BeginError::from)?;
     }
-    if let Some(head) = answer.head {
-        let slot = settings.slot.clone();
-        return Err(BeginError::from(Violation::SlotMissing { slot, head }).into());
-    }
+    let timelines = walsender.timeline_history(facts.timeline).await?;
+    let position = position(&sql).await?;
+    let standing =
+        Standing { facts: &facts, position, confirmed: Lsn::ZERO, timelines: &timelines };
+    let opening = opening(settings, lost.as_ref(), &standing, &answer)?;
     prepare(&mut sql, settings).await?;
     if settings.ddl {
         ddl::install(&mut sql, settings, ddl::Start::First).await?;
     }
-    let (relay, answer) = session::open(relays, &facts, true).await?;
+    let (relay, answer) = session::open(&[relay], &facts, opening).await?;
     let (session, lineage) = (answer.session, answer.lineage);
     let lineage = lineage.ok_or_else(|| no_lineage(&relay))?;
     board.session(relay.clone(), session);
+    if lost.is_some() {
+        walsender.drop_slot(&settings.slot).await?;
+        tracing::info!("dropped the lost replication slot '{}'", settings.slot);
+    }
     let (carried, readers) = lock_tables(&hold, &sql, settings).await?;
     let created = create_slot(&mut walsender, &sql, settings).await?;
     tracing::info!(
@@ -198,6 +206,7 @@ async fn prepare(sql: &mut SqlSession, settings: &Settings) -> Result<(), BeginE
         slot: &settings.slot,
         publication: &settings.publication,
         selection: &Selection { keyless: Keyless::Skip, ..settings.selection.clone() },
+        lost_slot_goes: true,
         failover: settings.failover,
         ddl: settings.ddl,
     };

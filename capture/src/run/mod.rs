@@ -7,6 +7,7 @@ mod error;
 mod first;
 mod health;
 mod keys;
+mod lost;
 mod make_slot;
 mod pulse;
 mod quantity;
@@ -22,3 +23,7 @@ mod stream;
 mod too_large;
 
 pub use self::{error::RunError, runner::run};
+pub(crate) use self::{
+    session::{Opening, facts, open},
+    slot_watch::position,
+};

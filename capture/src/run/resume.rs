@@ -10,7 +10,7 @@ use super::{
     error::RunError,
     first,
     pulse::{Patient, Pulse},
-    session,
+    session::{self, Opening},
     slot_watch::position,
     snapshots::{SnapshotJob, Snapshots},
     standbys::promise_to_standbys,
@@ -53,7 +53,7 @@ pub(super) async fn resume(
         () = stop.cancelled() => return Ok(Ended::Stopped),
     };
     let (reader, feedback) = held;
-    let (relay, answer) = session::open(relays, &facts, false).await?;
+    let (relay, answer) = session::open(relays, &facts, Opening::GoOn).await?;
     board.session(relay.clone(), answer.session);
     // Read while the slot is held: another capture may have moved it until then.
     let slot = SlotFacts::read(&sql, &settings.slot).await?;

@@ -12,7 +12,12 @@ use super::{
     session,
     too_large::TooLarge,
 };
-use crate::{append::Patience, explain, settings::Settings, source::Refusal};
+use crate::{
+    append::Patience,
+    explain,
+    settings::{OnLostSlot, Settings},
+    source::Refusal,
+};
 
 /// So often the same doubtful failure is met before it counts as final.
 const DOUBTS: u32 = 5;
@@ -71,8 +76,9 @@ async fn keep_going(context: &Context<'_>) -> Result<(), RunError> {
         if attempted.elapsed() >= SOLID {
             doubts = 0;
         }
-        doubts += u32::from(error.fate() == Fate::Doubtful);
-        match error.fate() {
+        let fate = fate(context.settings, &error);
+        doubts += u32::from(fate == Fate::Doubtful);
+        match fate {
             Fate::Stop if error.refusal() == Some(&Refusal::ValueTooLarge) => {
                 let found = TooLarge::find(context.settings, error.position()).await;
                 return Err(RunError::TooLarge { found, source: Box::new(error) });
@@ -92,6 +98,18 @@ async fn keep_going(context: &Context<'_>) -> Result<(), RunError> {
             () = sleep(patience.pause()) => {}
             () = context.stop.cancelled() => return Ok(()),
         }
+    }
+}
+
+/// A slot that was lost on the way is met again by the next attempt, which may begin anew.
+fn fate(settings: &Settings, error: &RunError) -> Fate {
+    let lost = matches!(
+        error.refusal(),
+        Some(Refusal::SlotMissing | Refusal::SlotLost | Refusal::WalMissing)
+    );
+    match settings.on_lost_slot {
+        OnLostSlot::Resnapshot if lost => Fate::Doubtful,
+        _ => error.fate(),
     }
 }
 

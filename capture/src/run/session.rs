@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use wire::{Facts, SessionAnswer, SessionRequest};
+use wire::{Facts, SessionAnswer, SessionRequest, Succession};
 
 use crate::{
     append::{Relay, RelayError, Remedy},
@@ -19,13 +19,29 @@ pub(super) fn relays(settings: &Settings) -> Result<Vec<Arc<Relay>>, RelayError>
     settings.relays.iter().map(client).collect()
 }
 
+/// What a session is opened for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// To go on with what there is.
+    GoOn,
+    /// To begin a log where there is none.
+    Begin,
+    /// To begin a log that takes the place of the one there is.
+    Succeed(Succession),
+}
+
 /// Opens a session at the first relay that can be reached.
-pub(super) async fn open(
+pub(crate) async fn open(
     relays: &[Arc<Relay>],
     facts: &Facts,
-    begin: bool,
+    opening: Opening,
 ) -> Result<(Arc<Relay>, SessionAnswer), RelayError> {
-    let request = SessionRequest { facts: facts.clone(), begin };
+    let begin = opening != Opening::GoOn;
+    let succeed = match opening {
+        Opening::Succeed(succession) => Some(succession),
+        Opening::GoOn | Opening::Begin => None,
+    };
+    let request = SessionRequest { facts: facts.clone(), begin, succeed };
     let mut last = None;
     for relay in relays {
         match relay.session(&request).await {
@@ -49,7 +65,7 @@ fn unreachable_relay() -> RelayError {
 }
 
 /// What the relay keeps of the master beside the log.
-pub(super) async fn facts(
+pub(crate) async fn facts(
     sql: &SqlSession,
     identity: &Identity,
     slot: &str,

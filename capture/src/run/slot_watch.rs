@@ -59,7 +59,7 @@ pub(super) async fn look_at_slot(
 }
 
 /// How far the master's WAL is flushed: what the stream can have.
-pub(super) async fn position(sql: &SqlSession) -> Result<Lsn, SqlError> {
+pub(crate) async fn position(sql: &SqlSession) -> Result<Lsn, SqlError> {
     let row =
         answer(sql.query_one("SELECT pg_catalog.pg_current_wal_flush_lsn()::text", &[])).await?;
     Ok(row.get::<_, &str>(0).parse().unwrap_or(Lsn::ZERO))

@@ -77,8 +77,8 @@ impl fmt::Display for TooLarge {
         match self.at {
             Some(_) => write!(
                 f,
-                "begin anew behind the change, which stays in the WAL: `tailwater-capture remove`, and capture under a new \
-                 source name"
+                "begin anew behind the change, which stays in the WAL: `tailwater-capture adopt`; every terminal loads the copy \
+                 by itself"
             ),
             None => write!(f, "start capture again"),
         }

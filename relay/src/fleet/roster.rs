@@ -35,6 +35,8 @@ pub struct LogFacts {
     pub source: SourceName,
     /// Its history.
     pub lineage: Lineage,
+    /// Those that it succeeds.
+    pub succeeds: Vec<Lineage>,
     /// Newest durable position; none until the log has begun.
     pub head: Option<Lsn>,
     /// Oldest position it can be read from; none until the log has begun.
@@ -152,6 +154,7 @@ impl Fleet {
         let head = log.head.unwrap_or(Lsn::ZERO);
         let by = Yardstick {
             lineage: log.lineage,
+            succeeds: &log.succeeds,
             head,
             horizon: log.horizon.unwrap_or(Lsn::ZERO),
             commits: &self.commits,

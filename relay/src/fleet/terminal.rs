@@ -38,6 +38,8 @@ pub(super) struct Terminal {
 #[derive(Clone, Copy)]
 pub(super) struct Yardstick<'a> {
     pub(super) lineage: Lineage,
+    /// Those that it succeeds.
+    pub(super) succeeds: &'a [Lineage],
     pub(super) head: Lsn,
     pub(super) horizon: Lsn,
     pub(super) commits: &'a CommitTimes,
@@ -89,6 +91,13 @@ impl Terminal {
         let lag_bytes = by.head.bytes_since(from);
         let lag = if lag_bytes == 0 { SignedDuration::ZERO } else { by.age_after(from) };
         let (state, error) = match foreign {
+            Some(lineage) if by.succeeds.contains(&lineage) => (
+                match self.state(Some(by.horizon), lag_bytes, lag, by) {
+                    TerminalState::Ok => TerminalState::Behind,
+                    state => state,
+                },
+                record.error.clone().or_else(|| Some(loads_anew(lineage, by.lineage))),
+            ),
             Some(lineage) if record.state != TerminalState::Error => {
                 (TerminalState::Error, Some(follows_another(lineage, by.lineage)))
             }
@@ -132,6 +141,12 @@ impl Terminal {
             _ => TerminalState::Ok,
         }
     }
+}
+
+fn loads_anew(theirs: Lineage, ours: Lineage) -> String {
+    format!(
+        "it follows the lineage {theirs}, which ended; this log, {ours}, succeeds it: the terminal loads it anew at its next pull, by itself"
+    )
 }
 
 fn follows_another(theirs: Lineage, ours: Lineage) -> String {

@@ -51,6 +51,7 @@ fn log(head: u64, horizon: u64) -> LogFacts {
     LogFacts {
         source: SourceName::new("orders").unwrap(),
         lineage: LINEAGE,
+        succeeds: Vec::new(),
         head: Some(Lsn::new(head)),
         horizon: Some(Lsn::new(horizon)),
         log_bytes: 5,

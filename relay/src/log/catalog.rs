@@ -1,7 +1,7 @@
 //! What the relay knows of a source beside its slices.
 //!
 //! ```text
-//! "m/source"          lineage, facts, session, secret, horizon
+//! "m/source"          lineage, facts, session, secret, horizon, what it succeeds
 //! "m/closed"          how the log stood where the closed ranges end
 //! "m/capture"         capture's last word
 //! "r" through u64     a closed range
@@ -14,7 +14,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use wire::{ChannelHashes, ChannelMap, Commit, Facts, Hash, Lineage, Lsn, Snapshot, TerminalName};
+use wire::{
+    ChannelHashes, ChannelMap, Commit, Facts, Hash, Lineage, Lsn, Snapshot, Succession,
+    TerminalName,
+};
 
 use super::{
     error::StoreError,
@@ -45,6 +48,9 @@ pub(crate) struct SourceRecord {
     pub secret: Hash,
     /// The oldest position that can be read from; none until the log has begun.
     pub horizon: Option<Lsn>,
+    /// The histories that it succeeds, oldest first.
+    #[serde(default)]
+    pub succeeds: Vec<Succession>,
 }
 
 /// How the log stood at a position.

@@ -4,6 +4,7 @@
 //! source.rs    a log: opened, asked, closed          standing.rs  how it stands, what may follow
 //! writer/      the one thread that changes it        recover.rs   finding that out from the disk
 //! seal/        tail into closed ranges               head.rs      what was acknowledged
+//! place.rs     which folder holds the living log
 //! read/        ring, tail, closed ranges             ring.rs      the newest slices in memory
 //! tail.rs, records.rs, objects.rs   what an engine must do;   engine/   sled and plain files
 //! ```
@@ -19,6 +20,7 @@ mod growth;
 mod head;
 mod objects;
 mod orphans;
+mod place;
 mod random;
 mod range;
 mod read;
@@ -41,6 +43,7 @@ pub(crate) use catalog::{Changes, Upload, UploadKind};
 pub use error::StoreError;
 pub(crate) use growth::Growth;
 pub(crate) use objects::{Objects, Spool};
+pub(crate) use place::clear;
 pub(crate) use range::ClosedRange;
 pub(crate) use read::{Channels, Planned, Pull, ReadError, SliceReader};
 pub(crate) use refusal::Refusal;

@@ -12,7 +12,9 @@ use std::{
 };
 
 use tokio::sync::{oneshot, watch};
-use wire::{Facts, Lineage, Lsn, SessionAnswer, SessionRequest, Slice, Snapshot, SourceName};
+use wire::{
+    Facts, Lineage, Lsn, SessionAnswer, SessionRequest, Slice, Snapshot, SourceName, Succession,
+};
 
 use super::{
     catalog::{Catalog, Changes, SourceRecord},
@@ -24,6 +26,7 @@ use super::{
     head::{Head, HeadFile},
     objects::Objects,
     orphans::{Occasion, drop_orphans},
+    place::{appointed, successor},
     random::random_bytes,
     read::{Planned, Pull, ReadError, commit_after, plan, plan_in_memory},
     recover::recover,
@@ -33,7 +36,7 @@ use super::{
     shared::Shared,
     standing::Standing,
     tail::Tail,
-    writer::{Append, Job, Writer},
+    writer::{Append, Job, Succeed, Writer},
 };
 
 /// A source's log.
@@ -59,6 +62,7 @@ impl Log {
             session_facts: facts.clone(),
             secret: wire::Hash::from_bytes(random_bytes()?),
             horizon: None,
+            succeeds: Vec::new(),
         })?;
         catalog.write(changes)
     }
@@ -69,11 +73,19 @@ impl Log {
         source: &SourceName,
         settings: LogSettings,
     ) -> Result<Option<Self>, StoreError> {
+        let appointed = appointed(folder)?;
+        let folder = appointed.map_or_else(|| folder.to_owned(), |of| successor(folder, of));
         let evidence = Evidence::take(&folder.join("tail"));
-        let Some(engines) = Engines::open(folder, source, settings.tail_bytes)? else {
-            return Ok(None);
+        let opened = match Engines::open(&folder, source, settings.tail_bytes)? {
+            Some(engines) => Self::over(engines, source, settings, evidence)?,
+            None => None,
         };
-        Self::over(engines, source, settings, evidence)
+        if opened.is_none() && appointed.is_some() {
+            let detail = "the file LOG says that the log of the source is there, and it is not: put the source's folder \
+                          back from a copy, or move it away and let capture begin the source anew";
+            return Err(StoreError::corrupt(folder.display().to_string(), None, detail));
+        }
+        Ok(opened)
     }
 
     /// Opens the log that the engines hold; none where it was never begun. Blocks.
@@ -142,6 +154,21 @@ impl Log {
         self.ask(|reply| Job::Session { request: Box::new(request), reply }).await
     }
 
+    /// Makes a log in the source's `folder` that succeeds this one, to which nothing is added from then
+    /// on. Blocks.
+    pub(crate) fn succeed(
+        &self,
+        folder: &Path,
+        succession: &Succession,
+        facts: &Facts,
+    ) -> Result<Lineage, Refusal> {
+        let (folder, succession, facts) = (folder.to_owned(), succession.clone(), facts.clone());
+        let request = Box::new(Succeed { folder, succession, facts });
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Succeed { request, reply })?;
+        answer.blocking_recv().map_err(|_| stopped())?
+    }
+
     /// Adds a snapshot whose objects are here; the first begins the log.
     pub(crate) async fn add_snapshot(
         &self,
@@ -156,13 +183,13 @@ impl Log {
         job: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Job,
     ) -> Result<T, Refusal> {
         let (reply, answer) = oneshot::channel();
-        let stopped = || Refusal::Unavailable("the relay is stopping".into());
-        let sent = {
-            let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            jobs.send(job(reply))
-        };
-        sent.map_err(|_| stopped())?;
+        self.send(job(reply))?;
         answer.await.map_err(|_| stopped())?
+    }
+
+    fn send(&self, job: Job) -> Result<(), Refusal> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.send(job).map_err(|_| stopped())
     }
 
     /// Plans the answer to a pull. Blocks for reads of headers.
@@ -233,6 +260,10 @@ impl Log {
             let _ = thread.join();
         }
     }
+}
+
+fn stopped() -> Refusal {
+    Refusal::Unavailable("the relay is stopping".into())
 }
 
 impl Drop for Log {

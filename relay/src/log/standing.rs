@@ -1,6 +1,11 @@
 //! How a log stands, and what may follow: no I/O, no clock.
 
-use wire::{ChannelHashes, ChannelMap, Commit, Facts, Hash, Lineage, Lsn, SliceHeader, SourceName};
+use std::sync::Arc;
+
+use wire::{
+    ChannelHashes, ChannelMap, Commit, Facts, Hash, Lineage, Lsn, SliceHeader, SourceName,
+    Succession,
+};
 
 use super::{
     catalog::{ClosedState, SourceRecord},
@@ -33,6 +38,10 @@ pub(crate) struct Standing {
     pub secret: Hash,
     /// Where the newest slice begins, if it is a progress slice.
     pub progress_after: Option<Lsn>,
+    /// The histories that the log succeeds, oldest first.
+    pub succeeds: Arc<[Succession]>,
+    /// The log that has taken this one's place, and why.
+    pub succeeded: Option<Arc<(Lineage, String)>>,
     /// From where on acknowledged slices are lost or damaged.
     pub damage: Option<Damage>,
 }
@@ -71,6 +80,8 @@ impl Standing {
             facts: record.facts,
             secret: record.secret,
             progress_after: None,
+            succeeds: record.succeeds.into(),
+            succeeded: None,
             damage: None,
         }
     }
@@ -106,6 +117,11 @@ impl Standing {
         }
         self.check_chain(slice)?;
         Ok(Verdict::Apply)
+    }
+
+    /// The lineages that the log succeeds, oldest first.
+    pub(crate) fn succeeded_lineages(&self) -> Vec<Lineage> {
+        self.succeeds.iter().map(|of| of.lineage).collect()
     }
 
     /// Whether the session is the newest.

@@ -108,6 +108,7 @@ impl From<ReadError> for Refused {
         match error {
             ReadError::NotBegun => Self::new(ProblemKind::Unavailable, detail),
             ReadError::OtherLineage { .. } => Self::new(ProblemKind::OtherLineage, detail),
+            ReadError::Succeeded { .. } => Self::new(ProblemKind::Succeeded, detail),
             ReadError::OtherHistory { lsn, .. } => {
                 with_lsn(ProblemKind::OtherHistory, detail, Some(lsn))
             }

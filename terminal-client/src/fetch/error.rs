@@ -101,6 +101,8 @@ pub enum Refusal {
     UnknownSource,
     /// The relay carries another lineage.
     OtherLineage,
+    /// The terminal's lineage ended, and the relay carries the one that succeeds it.
+    Succeeded,
     /// The lineage is the same, the history at this position is not.
     OtherHistory,
     /// The position is below the horizon.
@@ -120,6 +122,7 @@ impl Refusal {
             ProblemKind::Forbidden => Self::Forbidden,
             ProblemKind::UnknownSource => Self::UnknownSource,
             ProblemKind::OtherLineage => Self::OtherLineage,
+            ProblemKind::Succeeded => Self::Succeeded,
             ProblemKind::OtherHistory => Self::OtherHistory,
             ProblemKind::Expired => Self::Expired { snapshot: problem.lsn },
             kind => Self::Other(kind),
@@ -138,6 +141,7 @@ impl Refusal {
             Self::OtherLineage => {
                 "This target follows another history of the source; nothing was applied. Check --relay and --source-name, or pull into a new target"
             }
+            Self::Succeeded => "A pull loads the new history over what is here, in one transaction",
             Self::OtherHistory => {
                 "This target and the relay have parted; nothing was applied. Find out which of the two was restored from a backup: if the relay is right, `tailwater-terminal reload` loads its newest snapshot over what is here, or pull into a new target"
             }

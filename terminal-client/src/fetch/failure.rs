@@ -141,6 +141,11 @@ impl Failure {
         self.problem().is_some_and(|problem| problem.kind == ProblemKind::Corrupt)
     }
 
+    /// Whether the terminal's history ended: what a relay that has not heard of it gives is of no use.
+    pub(super) fn is_succeeded(&self) -> bool {
+        self.problem().is_some_and(|problem| problem.kind == ProblemKind::Succeeded)
+    }
+
     /// Whether the same relay would answer the same in a while: another may still help.
     pub(super) fn is_lasting(&self) -> bool {
         match &self.kind {

@@ -143,15 +143,23 @@ impl Relays {
                         let hold = hold.min(self.settings.longest_retry_after);
                         self.rotation().hold(relay, Instant::now(), hold);
                     }
+                    let decisive = failure.is_succeeded();
                     failures.push(failure);
+                    if decisive {
+                        break;
+                    }
                 }
             }
         }
         Err(failures)
     }
 
-    /// What no repetition changes: all relays refuse, or one of them is only behind.
+    /// What no repetition changes: all relays refuse, one of them is only behind, or it says that this
+    /// history ended.
     fn decided(&self, failures: &[Failure]) -> Option<FetchError> {
+        if let Some(ended) = failures.iter().find(|failure| failure.is_succeeded()) {
+            return FetchError::refused(ended);
+        }
         if let Some(behind) = failures.iter().find(|failure| failure.is_behind()) {
             return Some(FetchError::Behind {
                 relay: behind.relay.clone(),

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use wire::{
-    ChannelName, ChannelSet, Lag, Lsn, Report, Snapshot, SnapshotList, SourceList, SourceName,
-    TerminalReport, headers,
+    ChannelName, ChannelSet, Lag, Lineage, Lsn, Report, Snapshot, SnapshotList, SourceList,
+    SourceName, TerminalReport, headers,
 };
 
 use super::{
@@ -50,6 +50,8 @@ pub struct Offer {
     pub snapshots: Vec<Snapshot>,
     /// The channels whose tables they hold: those asked for, or all that the token allows.
     pub channels: ChannelSet,
+    /// The lineages that theirs succeeds.
+    pub succeeds: Vec<Lineage>,
 }
 
 /// Asks for the snapshots of some channels.
@@ -71,11 +73,12 @@ impl Question for Snapshots {
             [] => answer.required(headers::CHANNELS),
             asked => Ok(asked.iter().cloned().collect()),
         };
-        let SnapshotList { snapshots } = answer.json(endpoint.settings().json_bytes).await?;
+        let SnapshotList { snapshots, succeeds } =
+            answer.json(endpoint.settings().json_bytes).await?;
         let wrong = snapshots.iter().try_for_each(check_snapshot).err();
         match wrong {
             Some(why) => Err(endpoint.malformed("snapshot", why)),
-            None => Ok(Offer { snapshots, channels: channels? }),
+            None => Ok(Offer { snapshots, channels: channels?, succeeds }),
         }
     }
 }

@@ -114,6 +114,12 @@ impl PositionRow {
         Ok(())
     }
 
+    /// Whether the row, as it was read last, is of another history.
+    pub(super) fn is_of_another(&self, stored: &Stored) -> bool {
+        let lineage = stored.position.lineage.to_string();
+        self.last.as_ref().is_some_and(|last| last.lineage != lineage)
+    }
+
     /// Writes all of the row.
     pub(super) async fn write(
         &mut self,

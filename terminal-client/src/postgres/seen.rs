@@ -4,7 +4,7 @@
 use tokio_postgres::{Client, Error};
 use wire::{Lsn, Snapshot, SourceName};
 
-use super::{connect::error_of, quote::qualified};
+use super::{connect::error_of, place::Place, quote::qualified};
 use crate::target::{Named, TargetError};
 
 const EXISTS: &str = "SELECT pg_catalog.to_regclass('tailwater.seen') IS NOT NULL";
@@ -28,6 +28,8 @@ WHERE source = $1 ORDER BY 1, 2";
 
 const FORGET: &str = "
 DELETE FROM tailwater.seen WHERE source = $1 AND schema_name = $2 AND table_name = $3";
+
+const FORGET_ALL: &str = "DELETE FROM tailwater.seen WHERE source = $1";
 
 const RENAME: &str = "
 UPDATE tailwater.seen SET schema_name = $4, table_name = $5
@@ -98,6 +100,16 @@ pub(super) async fn is_strange(
     }
     let noted = client.query_one(IS_NOTED, &[&source.as_str(), &table.schema, &table.name]).await;
     noted.and_then(|row| row.try_get(0)).map(|noted: bool| !noted).map_err(failed)
+}
+
+/// What was noted is of a history that ended: its positions mean nothing in the one that comes.
+pub(super) async fn forget_all(place: Place<'_>) -> Result<(), TargetError> {
+    let Place { target, client, source } = place;
+    let failed = |error: Error| error_of(target, "write tailwater.seen", &error);
+    if !is_there(client).await.map_err(failed)? {
+        return Ok(());
+    }
+    client.execute(FORGET_ALL, &[&source.as_str()]).await.map(drop).map_err(failed)
 }
 
 /// A table of the stream that a snapshot does not have.

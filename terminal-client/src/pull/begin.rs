@@ -9,11 +9,20 @@ use crate::{
     target::{LoadPoint, LoadRecord, Stored, Target, snapshot_id},
 };
 
-/// What there is to load, at least one snapshot: waits for it as long as the patience lasts.
-pub(super) async fn snapshots(settings: &Settings) -> Result<Offer, PullError> {
+/// What there is to load, at least one snapshot: waits for it as long as the patience lasts. Where a
+/// history ended, of one that succeeds it.
+pub(super) async fn snapshots(
+    settings: &Settings,
+    ended: Option<Lineage>,
+) -> Result<Offer, PullError> {
     let mut trouble = Trouble::new(settings.patience);
     loop {
         let error = match settings.relays.snapshots(&settings.channels).await {
+            Ok(offer) if ended.is_some_and(|own| !offer.succeeds.contains(&own)) => {
+                let relay = settings.relays.in_use();
+                settings.relays.distrust();
+                PullError::StillOld { relay, source_name: settings.source.clone() }
+            }
             Ok(offer) if !offer.snapshots.is_empty() => return Ok(offer),
             Ok(_) => PullError::NotReady {
                 relay: settings.relays.in_use(),
@@ -40,6 +49,10 @@ pub(super) async fn snapshot_from(
     let fits = |snapshot: &Snapshot| snapshot.lineage == lineage && snapshot.lsn >= lsn;
     loop {
         let offer = settings.relays.snapshots(&settings.channels).await?;
+        if offer.succeeds.contains(&lineage) {
+            let (relay, source_name) = (settings.relays.in_use(), settings.source.clone());
+            return Err(PullError::Ended { relay, source_name });
+        }
         if let Some(snapshot) = offer.snapshots.into_iter().find(fits) {
             return Ok(Some(snapshot));
         }

@@ -66,6 +66,26 @@ pub enum PullError {
         /// The relay's.
         theirs: Lineage,
     },
+    /// The target's history ended while a snapshot of it was waited for.
+    #[error(
+        "the relay {relay}: the history of source {source_name} that the target has ended, and another one succeeds it: that is loaded over what is here, in one transaction"
+    )]
+    Ended {
+        /// The relay.
+        relay: String,
+        /// The source.
+        source_name: SourceName,
+    },
+    /// A relay has not heard that the target's history ended.
+    #[error(
+        "relay {relay} still has the history of source {source_name} that ended, as another relay said; one that has the history which succeeds it is waited for"
+    )]
+    StillOld {
+        /// The relay.
+        relay: String,
+        /// The source.
+        source_name: SourceName,
+    },
     /// The log begins behind the target's position, and no snapshot leads there.
     #[error(
         "the log of source {source_name} at the relay {relay} no longer reaches back to the target's position {own}, and its newest snapshot is at {snapshot}, not beyond it: wait for a newer snapshot, then pull again"
@@ -170,7 +190,10 @@ impl PullError {
                     | FetchError::Ended
             ),
             Self::Target(error) => error.is_transient(),
-            Self::NotReady { .. } | Self::BehindGoal { .. } | Self::StillHeld => true,
+            Self::NotReady { .. }
+            | Self::StillOld { .. }
+            | Self::BehindGoal { .. }
+            | Self::StillHeld => true,
             _ => false,
         }
     }
@@ -179,6 +202,15 @@ impl PullError {
     pub(super) fn is_expired(&self) -> bool {
         let Self::Fetch(error) = self else { return false };
         matches!(error.refusal(), Some(Refusal::Expired { .. }))
+    }
+
+    /// Whether the target's history ended, and another one succeeds it.
+    pub(super) fn is_succeeded(&self) -> bool {
+        match self {
+            Self::Fetch(error) => error.refusal() == Some(Refusal::Succeeded),
+            Self::Ended { .. } => true,
+            _ => false,
+        }
     }
 
     /// The exit code: 2 usage or configuration, 3 the other side refused, 4 not reachable or not ready
@@ -192,8 +224,9 @@ impl PullError {
             | Self::Snapshot { .. }
             | Self::SchemaChange { .. } => 1,
             Self::Target(error) => target_code(error),
-            Self::OtherLineage { .. } | Self::NoWayOn { .. } => 3,
+            Self::OtherLineage { .. } | Self::NoWayOn { .. } | Self::Ended { .. } => 3,
             Self::NotReady { .. }
+            | Self::StillOld { .. }
             | Self::BehindGoal { .. }
             | Self::StillHeld
             | Self::RowsNeeded { .. }

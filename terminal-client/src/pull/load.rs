@@ -10,7 +10,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    fetch::{Offer, SnapshotObjects, Spool},
+    fetch::{SnapshotObjects, Spool},
     position::Position,
     progress::Progress,
     range::{Malformed, ObjectFile},
@@ -37,9 +37,10 @@ pub(super) async fn load<T: Target>(
     let unfinished = target.unfinished_load(&settings.source).await?;
     // Beside a position, a first load's record can only be a left-over; its tables must not go.
     let unfinished = unfinished.filter(|record| !again || record.plan.reload.is_some());
-    let Offer { snapshots, channels } = snapshots(settings).await?;
-    let snapshot = choose(snapshots, unfinished.as_ref());
-    order.permits(settings, &snapshot, &channels)?;
+    let offer = snapshots(settings, order.ended()).await?;
+    let snapshot = choose(offer.snapshots, unfinished.as_ref());
+    order.permits(settings, &snapshot, &offer.channels, &offer.succeeds)?;
+    let channels = offer.channels;
     let mut stored = Stored {
         position: Position::proved(snapshot.lineage, snapshot.lsn, snapshot.hashes.clone()),
         state: StoredState::Loading,

@@ -1,4 +1,4 @@
-use wire::{ChannelSet, Snapshot};
+use wire::{ChannelSet, Lineage, Snapshot};
 
 use super::{error::PullError, settings::Settings};
 use crate::{fetch::FetchError, target::Stored};
@@ -12,20 +12,35 @@ pub(super) enum Order {
     Again(Stored),
     /// So too, and lead on from it: nothing else does, for the log begins behind it.
     Beyond(Stored),
+    /// So too: its history ended, and another one succeeds it.
+    Succeeding(Stored),
 }
 
 impl Order {
-    /// Whether the snapshot, of these channels, may be loaded over what is there.
+    /// The history that ended.
+    pub(super) fn ended(&self) -> Option<Lineage> {
+        match self {
+            Self::Succeeding(stored) => Some(stored.position.lineage),
+            Self::First | Self::Again(_) | Self::Beyond(_) => None,
+        }
+    }
+
+    /// Whether the snapshot, of these channels and of a history that succeeds those, may be loaded over
+    /// what is there.
     pub(super) fn permits(
         &self,
         settings: &Settings,
         snapshot: &Snapshot,
         channels: &ChannelSet,
+        succeeds: &[Lineage],
     ) -> Result<(), PullError> {
-        let (Self::Again(stored) | Self::Beyond(stored)) = self else { return Ok(()) };
+        let (Self::Again(stored) | Self::Beyond(stored) | Self::Succeeding(stored)) = self else {
+            return Ok(());
+        };
         let own = &stored.position;
         let (relay, source_name) = (settings.relays.in_use(), settings.source.clone());
-        if snapshot.lineage != own.lineage {
+        let same = snapshot.lineage == own.lineage;
+        if !same && !succeeds.contains(&own.lineage) {
             let (own, theirs) = (own.lineage, snapshot.lineage);
             return Err(PullError::OtherLineage { relay, source_name, own, theirs });
         }
@@ -34,7 +49,7 @@ impl Order {
             let allowed = channels.clone();
             return Err(FetchError::Channels { relay, loaded, allowed }.into());
         }
-        if matches!(self, Self::Beyond(_)) && snapshot.lsn <= own.lsn {
+        if same && matches!(self, Self::Beyond(_)) && snapshot.lsn <= own.lsn {
             let (own, snapshot) = (own.lsn, snapshot.lsn);
             return Err(PullError::NoWayOn { relay, source_name, own, snapshot });
         }

@@ -112,7 +112,8 @@ impl<T: Target> Session<'_, T> {
         let (mut stored, mut fixed) = (loaded, None);
         loop {
             if let Some(order) = order.take() {
-                if goal == Goal::Head && fixed.is_none() {
+                // Of a history that comes, no position is known before it is here.
+                if goal == Goal::Head && fixed.is_none() && order.ended().is_none() {
                     fixed = tokio::select! {
                         head = head(&self.settings) => head?,
                         () = self.stop.cancelled() => return Ok(End::Stopped {
@@ -148,6 +149,14 @@ impl<T: Target> Session<'_, T> {
                     self.target.roll_back().await?;
                     stored = self.target.stored(&self.settings.source).await?;
                     order = stored.clone().map(Order::Beyond);
+                }
+                Err(error) if error.is_succeeded() => {
+                    self.progress.say(&format!("{error}"));
+                    self.target.roll_back().await?;
+                    stored = self.target.stored(&self.settings.source).await?;
+                    order = stored.clone().map(Order::Succeeding);
+                    // Positions of one history mean nothing in another.
+                    fixed = None;
                 }
                 ended => return ended,
             }

@@ -22,6 +22,8 @@ const READ: &str = "SELECT name, since FROM tailwater_seen WHERE source = ?1 ORD
 
 const FORGET: &str = "DELETE FROM tailwater_seen WHERE source = ?1 AND name = ?2";
 
+const FORGET_ALL: &str = "DELETE FROM tailwater_seen WHERE source = ?1";
+
 const RENAME: &str = "UPDATE tailwater_seen SET name = ?3 WHERE source = ?1 AND name = ?2";
 
 /// Notes where the first change of each of these tables is, in the open transaction.
@@ -64,6 +66,15 @@ pub(super) fn is_noted(
 ) -> Result<bool, TargetError> {
     let seen = database.did("read tailwater_seen", rows_of(database, source))?;
     Ok(seen.iter().any(|(of, _)| of.eq_ignore_ascii_case(name)))
+}
+
+/// What was noted is of a history that ended: its positions mean nothing in the one that comes.
+pub(super) fn forget_all(database: &Database, source: &SourceName) -> Result<(), TargetError> {
+    let connection = &database.connection;
+    let done = connection
+        .execute_batch(CREATE)
+        .and_then(|()| connection.execute(FORGET_ALL, [source.as_str()]));
+    database.did("write tailwater_seen", done).map(drop)
 }
 
 /// A table of the stream that a snapshot does not have.

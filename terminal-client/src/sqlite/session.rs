@@ -11,7 +11,7 @@ use super::{
     },
     position_row::PositionRow,
     schema::{Shape, table_name},
-    seen::note,
+    seen::{forget_all, note},
 };
 use crate::target::{LoadPlan, LoadPoint, LoadRecord, Named, Operation, Stored, TargetError};
 
@@ -174,6 +174,11 @@ impl Session {
         let tables = std::mem::take(&mut self.load);
         match finish(&self.database, source, snapshot, &self.plan, tables)? {
             Ending::Complete => {
+                let before = self.position.read(&self.database, source)?;
+                let lineage = stored.position.lineage;
+                if before.is_some_and(|before| before.position.lineage != lineage) {
+                    forget_all(&self.database, source)?;
+                }
                 self.position.write(&self.database, source, stored)?;
                 self.database.commit()
             }

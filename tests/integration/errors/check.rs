@@ -147,7 +147,7 @@ fn a_slot_that_is_there_is_looked_at() {
         master.value(&make("pgoutput")).await?;
         let found = check(&master).await?;
         assert_eq!(found.code, 3, "{}", found.stdout);
-        names(&found, &["publication 'tailwater_orders' is not", "new source name", &drop]);
+        names(&found, &["publication 'tailwater_orders' is not", "tailwater-capture adopt", &drop]);
         master.value(&drop).await?;
         let found = check(&master).await?;
         assert_eq!(found.code, 0, "{}{}", found.stdout, found.stderr);

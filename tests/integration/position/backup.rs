@@ -9,21 +9,26 @@ use anyhow::{Result, ensure};
 use harness::Scratch;
 
 /// A folder as it was. What uses it is to be stopped while the copy is made or put back.
-pub(super) struct Backup {
+pub(crate) struct Backup {
     of: PathBuf,
     folder: Scratch,
 }
 
 impl Backup {
-    pub(super) fn take(of: &Path) -> Result<Self> {
+    pub(crate) fn take(of: &Path) -> Result<Self> {
         let folder = Scratch::new("backup")?;
         copy(of, &folder.path().join("copy"))?;
         Ok(Self { of: of.to_owned(), folder })
     }
 
-    pub(super) fn put_back(&self) -> Result<()> {
+    pub(crate) fn put_back(&self) -> Result<()> {
         std::fs::remove_dir_all(&self.of)?;
-        copy(&self.folder.path().join("copy"), &self.of)
+        self.copy_to(&self.of)
+    }
+
+    /// To a place where nothing is.
+    pub(crate) fn copy_to(&self, folder: &Path) -> Result<()> {
+        copy(&self.folder.path().join("copy"), folder)
     }
 }
 

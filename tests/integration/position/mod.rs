@@ -8,7 +8,7 @@
 //! next command (17) is `a_slot_exports_a_snapshot_until_the_next_command` in
 //! `capture/tests/commands.rs`; here the first copy would fail. PITFALLS 20 is a later issue.
 
-mod backup;
+pub(crate) mod backup;
 mod durable;
 mod first_copy;
 mod joint;

@@ -80,7 +80,7 @@ fn an_older_store_of_the_relay_is_refused_and_a_removed_one_too() {
         let done = refused(
             &setup.master,
             &setup.relay,
-            &["older state of the relay", "tailwater-capture remove"],
+            &["older state of the relay", "tailwater-capture adopt"],
         )
         .await?;
         assert_eq!(state(&setup.relay).await?, "relay-behind-slot", "{}", done.stderr);
@@ -133,8 +133,12 @@ fn a_slot_that_was_dropped_or_made_again_is_refused() {
             Ok(setup.master.value(&drop).await.is_ok())
         })
         .await?;
-        refused(&setup.master, &setup.relay, &[&slot, "not there any more", "new source name"])
-            .await?;
+        refused(
+            &setup.master,
+            &setup.relay,
+            &[&slot, "not there any more", "tailwater-capture adopt"],
+        )
+        .await?;
         assert_eq!(state(&setup.relay).await?, "slot-missing");
 
         insert(&setup, 4..6).await?;
@@ -225,7 +229,7 @@ fn a_master_restored_from_a_backup_is_found_out() {
             refused(
                 &setup.master,
                 &setup.relay,
-                &["put back to an older state", "new source name"],
+                &["put back to an older state", "tailwater-capture adopt"],
             )
             .await?;
             assert_eq!(state(&setup.relay).await?, "other-history");

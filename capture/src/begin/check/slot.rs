@@ -34,6 +34,7 @@ pub(super) async fn slot(
             findings.push(Finding::missing(what, begin_anew(name)));
         }
         Ok(()) => {}
+        Err(Violation::SlotLost { .. }) if scope.lost_slot_goes => {}
         Err(violation @ Violation::SlotLost { .. }) => {
             findings.push(Finding::missing(violation.to_string(), begin_anew(name)));
         }
@@ -52,7 +53,8 @@ fn begin_anew(name: &str) -> [String; 2] {
     let name = escape_literal(name);
     [
         format!("SELECT pg_drop_replication_slot({});", name.trim()),
-        "-- or `tailwater-capture remove`; then capture under a new source name".to_owned(),
+        "-- or `tailwater-capture adopt`, which lets the terminals load what comes next by themselves"
+            .to_owned(),
     ]
 }
 
@@ -87,7 +89,7 @@ async fn standbys(
         findings.push(Finding::note(what, [look.to_owned()]));
     }
     if !scope.failover && has != Some(true) && physical > 0 {
-        let what = "a standby that is promoted will not have the slot: nothing can be captured from it under this source name";
+        let what = "a standby that is promoted will not have the slot: capture can only begin anew from it";
         let how = "-- run with --failover; on the standby: ALTER SYSTEM SET sync_replication_slots = on; SELECT pg_reload_conf();";
         findings.push(Finding::note(what, [how.to_owned()]));
     }

@@ -222,7 +222,7 @@ pub(super) fn check_room(folder: &Path, databases: usize) -> Result<(), StoreErr
 }
 
 /// Makes names in a folder durable.
-pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+pub(in crate::log) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path)
         .and_then(|folder| folder.sync_all())
         .map_err(|source| StoreError::io(path, source))

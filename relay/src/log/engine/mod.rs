@@ -9,6 +9,7 @@ mod tail;
 #[cfg(test)]
 mod torn;
 
+pub(super) use database::sync_folder;
 pub(super) use files::FileObjects;
 pub(super) use records::SledRecords;
 pub(super) use tail::SledTail;

@@ -1,6 +1,6 @@
 use wire::{ChannelName, Lineage, Lsn};
 
-use crate::log::{damage::Damage, error::StoreError};
+use crate::log::{damage::Damage, error::StoreError, standing::Standing};
 
 /// Why a pull is not answered with data.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,18 @@ pub(crate) enum ReadError {
         ours: Lineage,
         /// The terminal's.
         theirs: Lineage,
+    },
+    /// The terminal's history ended.
+    #[error(
+        "the source's history begins anew: lineage {theirs} ended and {ours} succeeds it ({why})"
+    )]
+    Succeeded {
+        /// The living log's.
+        ours: Lineage,
+        /// The terminal's.
+        theirs: Lineage,
+        /// Why it ended.
+        why: String,
     },
     /// The same lineage, but not the same changes.
     #[error(
@@ -56,4 +68,15 @@ pub(crate) enum ReadError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl ReadError {
+    /// For a terminal of a lineage that is not the log's.
+    pub(crate) fn of_lineage(standing: &Standing, theirs: Lineage) -> Self {
+        let ours = standing.lineage;
+        match standing.succeeds.iter().find(|of| of.lineage == theirs) {
+            Some(of) => Self::Succeeded { ours, theirs, why: of.why.clone() },
+            None => Self::OtherLineage { ours, theirs },
+        }
+    }
 }

@@ -102,6 +102,10 @@ fn slices(shared: &Arc<Shared>, pull: &Pull, standing: &Standing, mut row: Row) 
 }
 
 fn check_position(standing: &Standing, after: Lsn) -> Result<Lsn, ReadError> {
+    if let Some(by) = &standing.succeeded {
+        let (ours, theirs, why) = (by.0, standing.lineage, by.1.clone());
+        return Err(ReadError::Succeeded { ours, theirs, why });
+    }
     let head = standing.head.ok_or(ReadError::NotBegun)?;
     if let Some(damage) = standing.damage.as_ref().filter(|damage| after >= damage.lsn) {
         return Err(ReadError::Damaged(damage.clone()));

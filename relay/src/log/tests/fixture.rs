@@ -33,7 +33,7 @@ pub(super) fn facts() -> Facts {
 }
 
 pub(super) fn request(begin: bool) -> SessionRequest {
-    SessionRequest { facts: facts(), begin }
+    SessionRequest { facts: facts(), begin, succeed: None }
 }
 
 pub(super) fn open(folder: &Path, settings: LogSettings) -> Log {

@@ -17,3 +17,4 @@ mod recovery;
 mod rules;
 mod sealing;
 mod snapshots;
+mod succession;

@@ -86,7 +86,8 @@ async fn another_history_is_refused() {
     assert!(matches!(refused, Err(Refusal::OtherLineage { .. })));
     // Another database asks for a session.
     let facts = Facts { system_identifier: "2".into(), ..facts() };
-    let refused = log.open_session(SessionRequest { facts, begin: false }).await.unwrap_err();
+    let refused =
+        log.open_session(SessionRequest { facts, begin: false, succeed: None }).await.unwrap_err();
     assert!(matches!(refused, Refusal::OtherMaster(_)), "{refused}");
     assert!(log.append(session, feed.one(&[("a", b"2")])).await.is_ok());
 }
@@ -197,7 +198,8 @@ async fn the_facts_of_a_session_count_once_it_appends() {
     let folder = tempfile::tempdir().unwrap();
     let (log, _, _) = begun(folder.path(), small()).await;
     let promoted = Facts { timeline: 2, ..facts() };
-    let ask = |facts: Facts| log.open_session(SessionRequest { facts, begin: false });
+    let ask =
+        |facts: Facts| log.open_session(SessionRequest { facts, begin: false, succeed: None });
     let answer = ask(promoted.clone()).await.unwrap();
     assert_eq!(answer.facts.unwrap().timeline, 1);
     // It did not append: the next is still told of the old timeline.
@@ -221,7 +223,8 @@ async fn an_interrupted_first_copy_begins_again() {
     assert_eq!((again.lineage, again.head), (first.lineage, None));
     // Another master, of which nothing was captured yet, is another history.
     let facts = Facts { system_identifier: "2".into(), ..facts() };
-    let other = log.open_session(SessionRequest { facts, begin: true }).await.unwrap();
+    let other =
+        log.open_session(SessionRequest { facts, begin: true, succeed: None }).await.unwrap();
     assert_ne!(other.lineage, first.lineage);
     let lineage = other.lineage.unwrap();
     let foreign = log.add_snapshot(other.session, snapshot(first.lineage.unwrap(), BEGIN)).await;

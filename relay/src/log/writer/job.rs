@@ -1,5 +1,7 @@
+use std::path::PathBuf;
+
 use tokio::sync::oneshot;
-use wire::{Lsn, SessionAnswer, SessionRequest, Slice, Snapshot};
+use wire::{Facts, Lineage, Lsn, SessionAnswer, SessionRequest, Slice, Snapshot, Succession};
 
 use crate::log::refusal::Refusal;
 
@@ -13,6 +15,8 @@ pub(crate) enum Job {
     Append(Box<Append>),
     /// Open a session.
     Session { request: Box<SessionRequest>, reply: Reply<SessionAnswer> },
+    /// Let another log take this one's place.
+    Succeed { request: Box<Succeed>, reply: Reply<Lineage> },
     /// Add a snapshot; the first begins the log.
     Snapshot { session: u64, snapshot: Box<Snapshot>, reply: Reply<()> },
     /// Finish what was asked before, then end.
@@ -25,4 +29,15 @@ pub(crate) struct Append {
     pub(crate) session: u64,
     pub(crate) slice: Slice,
     pub(crate) reply: Reply<Lsn>,
+}
+
+/// What is to take a log's place.
+#[derive(Debug)]
+pub(crate) struct Succeed {
+    /// The source's folder.
+    pub(crate) folder: PathBuf,
+    /// Which history ends, and why.
+    pub(crate) succession: Succession,
+    /// The master whose history comes.
+    pub(crate) facts: Facts,
 }

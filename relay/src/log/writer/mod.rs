@@ -3,8 +3,9 @@
 mod apply;
 mod job;
 mod session;
+mod succeed;
 mod thread;
 mod turns;
 
-pub(crate) use job::{Append, Job};
+pub(crate) use job::{Append, Job, Succeed};
 pub(crate) use thread::Writer;

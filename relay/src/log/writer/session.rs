@@ -54,6 +54,7 @@ impl Writer {
             known: standing.known,
             facts: Some(standing.facts.clone()),
             snapshot,
+            succeeds: standing.succeeded_lineages(),
         })
     }
 
@@ -77,7 +78,7 @@ impl Writer {
         Ok(())
     }
 
-    fn refuse_older_appends(&mut self) {
+    pub(super) fn refuse_older_appends(&mut self) {
         for append in self.turns.take() {
             let (session, newest) = (append.session, self.standing.session);
             let _ = append.reply.send(Err(Refusal::Fenced { session, newest }));
@@ -190,7 +191,7 @@ fn check_master(record: &SourceRecord, facts: &Facts) -> Result<(), Refusal> {
     let ours = &record.facts;
     Err(Refusal::OtherMaster(format!(
         "this source is system {}, database {} (OID {}); what asks is system {}, database {} (OID {}): \
-         it is another database. Capture it under another name, or move the source's folder away to begin anew",
+         it is another database. Capture it under another name, or let its history take the place of the one that is here: `tailwater-capture adopt`",
         ours.system_identifier,
         ours.database,
         ours.database_oid,

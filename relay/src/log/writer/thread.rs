@@ -118,7 +118,7 @@ impl Writer {
     }
 
     fn take(&mut self, job: Job, group: &mut Group) {
-        if let Err(refusal) = self.mend() {
+        if let Err(refusal) = self.living().and_then(|()| self.mend()) {
             job.refuse(refusal);
             return;
         }
@@ -132,6 +132,11 @@ impl Writer {
             Job::Session { request, reply } => {
                 self.commit(std::mem::take(group));
                 let answer = self.unbroken().and_then(|()| self.open_session(&request));
+                let _ = reply.send(answer);
+            }
+            Job::Succeed { request, reply } => {
+                self.commit(std::mem::take(group));
+                let answer = self.unbroken().and_then(|()| self.succeed(*request));
                 let _ = reply.send(answer);
             }
             Job::Snapshot { session, snapshot, reply } => {
@@ -250,6 +255,7 @@ impl Job {
         match self {
             Self::Append(append) => drop(append.reply.send(Err(why))),
             Self::Session { reply, .. } => drop(reply.send(Err(why))),
+            Self::Succeed { reply, .. } => drop(reply.send(Err(why))),
             Self::Snapshot { reply, .. } => drop(reply.send(Err(why))),
             Self::Stop => {}
         }

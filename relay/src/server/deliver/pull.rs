@@ -74,9 +74,9 @@ pub(in crate::server) async fn pull(
             tracing::warn!(source = %source.name, "{full}");
         }
     }
-    let ours = source.log.standing().lineage;
-    if let Some(theirs) = lineage.filter(|theirs| *theirs != ours) {
-        return Err(ReadError::OtherLineage { ours, theirs }.into());
+    let standing = source.log.standing();
+    if let Some(theirs) = lineage.filter(|theirs| *theirs != standing.lineage) {
+        return Err(ReadError::of_lineage(&standing, theirs).into());
     }
     let planned = plan_patiently(&app, &source, pull.clone(), bounded(query.wait)).await?;
     // A token that was revoked during the wait gets nothing any more.

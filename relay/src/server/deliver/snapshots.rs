@@ -63,14 +63,15 @@ pub(in crate::server) async fn snapshots(
 }
 
 fn list(source: &Source, channels: &Channels, now_unix: u64) -> Result<SnapshotList, StoreError> {
-    let links = Links::new(&source.log.standing(), now_unix);
+    let standing = source.log.standing();
+    let links = Links::new(&standing, now_unix);
     let mut snapshots = Vec::new();
     for lsn in source.log.snapshot_positions()?.into_iter().rev().take(MOST_SNAPSHOTS) {
         if let Some(snapshot) = source.log.catalog().snapshot(lsn)? {
             snapshots.push(for_reader(snapshot, channels, &links));
         }
     }
-    Ok(SnapshotList { snapshots })
+    Ok(SnapshotList { snapshots, succeeds: standing.succeeded_lineages() })
 }
 
 /// The snapshot with the reader's channels only, and with URLs.

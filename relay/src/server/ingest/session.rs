@@ -29,6 +29,7 @@ pub(in crate::server) async fn open_session(
     let request: SessionRequest = serde_json::from_slice(&json)
         .map_err(|error| Refused::bad_request(format!("the session request: {error}")))?;
     let found = match app.sources.get(&name) {
+        None if request.succeed.is_some() => return Err(Refused::unknown_source(&name)),
         None if !request.begin => return Ok(Json(nothing())),
         None => {
             let (app, facts) = (app.clone(), request.facts.clone());
@@ -36,7 +37,17 @@ pub(in crate::server) async fn open_session(
         }
         Some(found) => found,
     };
-    let source = found.map_err(|error| Refused::from(&*error))?;
+    let mut source = found.map_err(|error| Refused::from(&*error))?;
+    if source.log.standing().succeeded.is_some() {
+        let app = app.clone();
+        let found = blocking(move || app.sources.living(&source)).await?;
+        source = found.map_err(|error| Refused::from(&*error))?;
+    }
+    if let Some(succession) = request.succeed.clone() {
+        let (app, old, facts) = (app.clone(), source.clone(), request.facts.clone());
+        let found = blocking(move || app.sources.succeed(&old, &succession, &facts)).await??;
+        source = found.map_err(|error| Refused::from(&*error))?;
+    }
     let answer = source.log.open_session(request).await?;
     source.fleet().capture_contact(app.clock.now());
     tracing::info!(source = %source.name, session = answer.session, head = ?answer.head, "session opened");
@@ -54,5 +65,6 @@ fn nothing() -> SessionAnswer {
         known: None,
         facts: None,
         snapshot: None,
+        succeeds: Vec::new(),
     }
 }

@@ -7,8 +7,8 @@ use wire::{
     AppendAnswer, CaptureReport, CaptureState, ChannelMap, ChannelRule, Commit, CopyProgress, Hash,
     Lineage, Lsn, Manifest, ManifestChannel, ManifestObject, ManifestRange, Problem, ProblemKind,
     Report, Request, RequestAnswer, RequestList, SessionAnswer, SessionRequest, SnapshotList,
-    SnapshotObject, SnapshotTable, SourceList, TerminalName, TerminalReport, TerminalState,
-    UploadAnswer,
+    SnapshotObject, SnapshotTable, SourceList, Succession, TerminalName, TerminalReport,
+    TerminalState, UploadAnswer,
 };
 
 use super::{
@@ -173,7 +173,9 @@ fn examples() -> Vec<(&'static str, Value)> {
         known: Some(commit()),
         facts: None,
         snapshot: Some(snapshot.mark()),
+        succeeds: vec![lineage],
     };
+    let succession = Succession { lineage, why: "x".into() };
     let noted = RequestAnswer { head: Lsn::new(1), newest: None, capture: CaptureState::Streaming };
     let terminal = Report::Terminal(TerminalReport {
         terminal: TerminalName::new("t").unwrap(),
@@ -205,12 +207,18 @@ fn examples() -> Vec<(&'static str, Value)> {
     let problem = Problem { head: Some(Lsn::new(1)), ..Problem::new(ProblemKind::BehindYou, "x") };
     let value = |value: &dyn erased::Json| value.json();
     vec![
-        ("SessionRequest", value(&SessionRequest { facts: facts(), begin: true })),
+        (
+            "SessionRequest",
+            value(&SessionRequest { facts: facts(), begin: true, succeed: Some(succession) }),
+        ),
         ("SessionAnswer", value(&session)),
         ("AppendAnswer", value(&AppendAnswer { durable: Lsn::new(1) })),
         ("UploadAnswer", value(&UploadAnswer { name: Hash::of(b""), len: 1 })),
         ("Snapshot", value(&snapshot.clone())),
-        ("SnapshotList", value(&SnapshotList { snapshots: vec![snapshot] })),
+        (
+            "SnapshotList",
+            value(&SnapshotList { snapshots: vec![snapshot], succeeds: vec![lineage] }),
+        ),
         ("Manifest", value(&Manifest { source: source(), lineage, ranges: vec![range] })),
         ("Report", value(&terminal)),
         ("Report", value(&capture)),

@@ -32,6 +32,7 @@ pub(in crate::server) fn lag_of(source: &Source, now: Moment) -> Lag {
     let facts = LogFacts {
         source: source.name.clone(),
         lineage: standing.lineage,
+        succeeds: standing.succeeded_lineages(),
         head: standing.head,
         horizon: standing.horizon,
         log_bytes: source.log.disk_bytes(),

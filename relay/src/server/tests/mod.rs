@@ -10,4 +10,5 @@ pub(super) mod relay;
 mod reports;
 mod requests;
 mod snapshots;
+mod succession;
 mod tokens;

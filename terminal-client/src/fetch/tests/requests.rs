@@ -37,7 +37,7 @@ async fn a_report_goes_to_a_relay_that_takes_it() {
 #[tokio::test]
 async fn sources_and_snapshots() {
     let listed = snapshot(100, &[vec![b"a".to_vec()]], "s");
-    let body = wire::SnapshotList { snapshots: vec![listed.clone()] };
+    let body = wire::SnapshotList { snapshots: vec![listed.clone()], succeeds: Vec::new() };
     let relay = FakeRelay::start(move |request, _| match request.path.as_str() {
         "/v1/sources" => Reply::json(&SourceList { sources: vec![source()] }),
         "/v1/orders/snapshot" => Reply::json(&body),
@@ -57,7 +57,7 @@ async fn sources_and_snapshots() {
 #[tokio::test]
 async fn snapshots_of_all_that_the_token_allows_say_what_that_is() {
     let listed = snapshot(100, &[vec![b"a".to_vec()]], "s");
-    let reply = Reply::json(&wire::SnapshotList { snapshots: vec![listed] });
+    let reply = Reply::json(&wire::SnapshotList { snapshots: vec![listed], succeeds: Vec::new() });
     let replies = vec![reply.clone().with("Tailwater-Channels: control,sales"), reply];
     let relay = FakeRelay::scripted(replies).await;
     let relays = relays_with(vec![relay.address()], impatient());
@@ -71,7 +71,7 @@ async fn snapshots_of_all_that_the_token_allows_say_what_that_is() {
 async fn a_snapshot_without_urls_is_none() {
     let mut listed = snapshot(100, &[vec![b"a".to_vec()]], "s");
     listed.tables[0].objects[0].url = None;
-    let body = wire::SnapshotList { snapshots: vec![listed] };
+    let body = wire::SnapshotList { snapshots: vec![listed], succeeds: Vec::new() };
     let relay = FakeRelay::scripted(vec![Reply::json(&body)]).await;
     let error = relays_with(vec![relay.address()], impatient()).snapshots(&[]).await.unwrap_err();
     assert!(matches!(error, FetchError::Unreachable { .. }));

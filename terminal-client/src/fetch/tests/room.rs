@@ -70,9 +70,8 @@ async fn ranges_ahead_wait_for_room_in_the_spool() {
 /// A relay that lists this snapshot, and of each object gives no byte.
 async fn stalling(of: Snapshot) -> FakeRelay {
     FakeRelay::start(move |request, _| match request.path.ends_with("/snapshot") {
-        true => {
-            Reply::json(&SnapshotList { snapshots: vec![of.clone()] }).with("Tailwater-Channels: *")
-        }
+        true => Reply::json(&SnapshotList { snapshots: vec![of.clone()], succeeds: Vec::new() })
+            .with("Tailwater-Channels: *"),
         false => Reply::new(200, &[("Content-Length", "5000")], b"").stalling(),
     })
     .await

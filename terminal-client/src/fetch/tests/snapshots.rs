@@ -31,7 +31,8 @@ async fn relay(lists_that_hold: usize) -> FakeRelay {
             *served = 0;
             let at = if *lists <= lists_that_hold { 100 } else { 999 };
             let snapshots = vec![snapshot(at, &tables(), &lists.to_string())];
-            return Reply::json(&SnapshotList { snapshots }).with("Tailwater-Channels: *");
+            return Reply::json(&SnapshotList { snapshots, succeeds: Vec::new() })
+                .with("Tailwater-Channels: *");
         }
         *served += 1;
         if request.query != format!("exp=1&sig={lists}") || *served > 7 {

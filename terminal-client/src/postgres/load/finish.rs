@@ -4,6 +4,7 @@ use super::{
     super::{
         create::{finish_tables, run, set_sequences},
         position_row::PositionRow,
+        seen::forget_all,
     },
     Load, Place,
     count::count,
@@ -40,6 +41,9 @@ pub(in super::super) async fn finish(
         .collect();
     finish_tables(target, client, &made, definitions, foreign_keys).await?;
     set_sequences(target, client, &definitions.sequences).await?;
+    if row.is_of_another(stored) {
+        forget_all(place).await?;
+    }
     row.write(target, client, source, stored).await?;
     record::remove(place).await?;
     run(target, client, "commit the load", "COMMIT").await

@@ -84,7 +84,7 @@ async fn relay(
     FakeRelay::start(move |request, _| match request.path.rsplit('/').next() {
         Some("log") => log(request),
         Some("snapshot") => {
-            let list = SnapshotList { snapshots: vec![snapshot.clone()] };
+            let list = SnapshotList { snapshots: vec![snapshot.clone()], succeeds: Vec::new() };
             Reply::json(&list).with("Tailwater-Channels: *")
         }
         Some("report") => Reply::new(204, &[], b""),

@@ -135,7 +135,8 @@ async fn relay(slices: Vec<Slice>, snapshot: Snapshot) -> FakeRelay {
             let early = asked.fetch_add(1, Ordering::Relaxed) < 2;
             let old = Snapshot { lsn: lsn(19), ..snapshot.clone() };
             let snapshots = if early { vec![old] } else { vec![snapshot.clone(), old] };
-            Reply::json(&SnapshotList { snapshots }).with("Tailwater-Channels: *")
+            Reply::json(&SnapshotList { snapshots, succeeds: Vec::new() })
+                .with("Tailwater-Channels: *")
         }
         Some("report") => Reply::new(204, &[], b""),
         _ => Reply::json(&json!({})),
