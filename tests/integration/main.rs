@@ -41,3 +41,4 @@ mod snapshots;
 mod successor;
 mod too_large;
 mod tree;
+mod unrecorded;

@@ -1,21 +1,24 @@
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio_postgres::Client;
-use wire::{Hash, Lsn, SchemaChange, Sequence, Snapshot, SnapshotTable, SourceName};
+use wire::{Hash, Lsn, Relation, SchemaChange, Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     alter::{Alterations, add_labels},
     apply::RowApply,
     connect::{Server, Session, error_of},
     create::{run, set_sequences},
+    known,
     load::{Load, begin, begin_reload, discard, empty, finish, has_own_rows, unfinished},
     place::Place,
     position_row::PositionRow,
     seen::note,
     session::{NO_REPLICA_ROLE, open},
 };
-use crate::target::{LoadPoint, LoadRecord, Named, Operation, Stored, Target, TargetError};
+use crate::target::{
+    KnownTable, LoadPoint, LoadRecord, Named, Operation, Stored, Target, TargetError,
+};
 
 /// How often the lock is tried while another run holds it.
 const LOCK_POLL: Duration = Duration::from_millis(200);
@@ -197,6 +200,23 @@ impl Target for PostgresTarget {
         note(&self.name, self.client(), source, tables).await
     }
 
+    async fn known_tables(
+        &mut self,
+        source: &SourceName,
+    ) -> Result<HashMap<u32, KnownTable>, TargetError> {
+        known::read(Place { target: &self.name, client: self.client(), source }).await
+    }
+
+    async fn meet(
+        &mut self,
+        source: &SourceName,
+        known: Option<&KnownTable>,
+        relation: &Arc<Relation>,
+    ) -> Result<(), TargetError> {
+        let place = Place { target: &self.name, client: self.client(), source };
+        known::meet(place, known, relation).await
+    }
+
     async fn alter(
         &mut self,
         source: &SourceName,
@@ -206,7 +226,8 @@ impl Target for PostgresTarget {
         // What it learned about tables, and its statements, may not hold any more.
         self.apply = RowApply::default();
         let place = Place { target: &self.name, client: &self.session.client, source };
-        self.alterations.alter(place, lsn, change, self.replica_role).await
+        self.alterations.alter(place, lsn, change, self.replica_role).await?;
+        known::altered(place, change).await
     }
 
     async fn prepare(&mut self, snapshot: &Snapshot) -> Result<(), TargetError> {

@@ -10,6 +10,7 @@ mod catalog;
 mod connect;
 mod create;
 mod database;
+mod known;
 mod load;
 mod param;
 mod place;

@@ -101,10 +101,8 @@ impl<'a, T: Target> Applier<'a, T> {
             self.open = Some(Open { since: Instant::now(), changes: 0, transactions: 0 });
         }
         let changes = batch.operations.len() as u64;
-        let first = self.noted.first_changes(&batch.operations);
-        if !first.is_empty() {
-            self.target.note_tables(&self.settings.source, &first).await?;
-        }
+        let source = &self.settings.source;
+        self.noted.meet(self.target, source, &batch.operations, |_| false).await?;
         if changes > 0 {
             self.target.apply(batch.operations).await?;
         }

@@ -134,6 +134,14 @@ pub enum PullError {
         /// Whether the table is new to the stream.
         joined: bool,
     },
+    /// A definition of the stream's does not fit the table here.
+    #[error("{error}. Nothing of the transaction at {lsn}, in which it comes, was applied")]
+    Stopped {
+        /// The transaction.
+        lsn: Lsn,
+        /// What is wrong.
+        error: TargetError,
+    },
     /// What was done to a table cannot be read.
     #[error(
         "source {source_name}: the schema change at {lsn} cannot be read: {why}; nothing of its transaction was applied. Is this terminal older than capture? Then install the same version, and pull again"
@@ -223,7 +231,7 @@ impl PullError {
             | Self::Internal(_)
             | Self::Snapshot { .. }
             | Self::SchemaChange { .. } => 1,
-            Self::Target(error) => target_code(error),
+            Self::Target(error) | Self::Stopped { error, .. } => target_code(error),
             Self::OtherLineage { .. } | Self::NoWayOn { .. } | Self::Ended { .. } => 3,
             Self::NotReady { .. }
             | Self::StillOld { .. }

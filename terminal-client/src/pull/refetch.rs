@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use wire::{Lsn, Snapshot};
 
 use super::{
     begin::snapshot_from, error::PullError, load::Loading, settings::Settings, status::Status,
@@ -44,17 +45,33 @@ impl<T: Target> Refetch<'_, T> {
             stored.position.lsn, snapshot.lsn
         ));
         target.prepare(&snapshot).await?;
-        let mut until = Until::new(target, settings, progress, &snapshot, stored);
+        let mut until =
+            Until::new(target, settings, progress, (snapshot.lsn, Some(&snapshot)), stored);
         until.follow(spool, status).await?;
-        until.check()?;
-        until.copy(spool).await?;
+        until.check(&snapshot)?;
+        until.copy(snapshot.clone(), spool).await?;
         until.commit(status).await
     }
 }
 
+/// Takes the target to right before a transaction that it cannot take, whatever was on its way with that.
+pub(super) async fn approach<T: Target>(
+    refetch: Refetch<'_, T>,
+    before: Lsn,
+) -> Result<Option<Stored>, PullError> {
+    let Refetch { target, settings, progress, spool, status } = refetch;
+    let stored = target.stored(&settings.source).await?;
+    let Some(stored) = stored.filter(|stored| stored.position.lsn < before) else {
+        return Ok(None);
+    };
+    let mut until = Until::new(target, settings, progress, (before, None), stored);
+    until.follow(spool, status).await?;
+    // Where it stops on the way to a snapshot, whose rows would be missing.
+    if until.lacking.is_empty() { until.commit(status).await.map(Some) } else { Ok(None) }
+}
+
 impl<T: Target> Until<'_, T> {
-    async fn copy(&mut self, spool: &Arc<Spool>) -> Result<(), PullError> {
-        let mut snapshot = self.snapshot.clone();
+    async fn copy(&mut self, mut snapshot: Snapshot, spool: &Arc<Spool>) -> Result<(), PullError> {
         snapshot.tables.retain(|table| self.lacking.contains_key(&table.oid));
         let has = |oid: &u32| snapshot.tables.iter().any(|table| table.oid == *oid);
         if let Some((_, table)) = self.lacking.iter().find(|(oid, _)| !has(oid)) {

@@ -10,7 +10,7 @@ use super::{
     error::PullError,
     load::load,
     order::Order,
-    refetch::Refetch,
+    refetch::{Refetch, approach},
     settings::Settings,
     status::{Status, keep_telling, last_word},
     trouble::Trouble,
@@ -143,6 +143,9 @@ impl<T: Target> Session<'_, T> {
                     Err(error) => Err(error),
                 };
             }
+            if let Err(PullError::Stopped { lsn, .. }) = ended {
+                self.approach(lsn, &spool, status).await;
+            }
             match ended {
                 Err(error) if error.is_expired() => {
                     self.progress.say(&format!("{error}"));
@@ -210,6 +213,20 @@ impl<T: Target> Session<'_, T> {
         tokio::select! {
             fetched = refetch.run(why) => fetched.map(Some),
             () = self.stop.cancelled() => Ok(None),
+        }
+    }
+
+    /// Applies what comes before the transaction that the target cannot take.
+    async fn approach(&mut self, lsn: Lsn, spool: &Arc<Spool>, status: &watch::Sender<Status>) {
+        let before = Lsn::new(lsn.get().saturating_sub(1));
+        let done = async {
+            self.target.roll_back().await?;
+            let (target, settings, progress) = (&mut *self.target, &self.settings, self.progress);
+            approach(Refetch { target, settings, progress, spool, status }, before).await
+        };
+        if let Err(error) = done.await {
+            // The next pull tries again.
+            tracing::warn!(%error, "what comes before {lsn} was not applied either");
         }
     }
 

@@ -27,7 +27,9 @@ pub(super) struct Until<'a, T> {
     pub(super) target: &'a mut T,
     pub(super) settings: &'a Arc<Settings>,
     pub(super) progress: &'a Progress,
-    pub(super) snapshot: &'a Snapshot,
+    until: Lsn,
+    /// It is there, and has the rows that the stream lacks.
+    pub(super) snapshot: Option<&'a Snapshot>,
     pub(super) stored: Stored,
     relations: Option<Relations>,
     noted: Noted,
@@ -43,13 +45,14 @@ impl<'a, T: Target> Until<'a, T> {
         target: &'a mut T,
         settings: &'a Arc<Settings>,
         progress: &'a Progress,
-        snapshot: &'a Snapshot,
+        (until, snapshot): (Lsn, Option<&'a Snapshot>),
         stored: Stored,
     ) -> Self {
         Self {
             target,
             settings,
             progress,
+            until,
             snapshot,
             stored,
             relations: None,
@@ -77,7 +80,7 @@ impl<'a, T: Target> Until<'a, T> {
         let mut prefetcher = Prefetcher::start(&settings.relays, spool, request);
         let mut trouble = Trouble::new(settings.patience);
         self.target.begin().await?;
-        while self.stored.position.lsn < self.snapshot.lsn {
+        while self.stored.position.lsn < self.until {
             let own = self.stored.position.clone();
             match Bundle::of_fetched(&settings, prefetcher.next().await?, own)? {
                 (Some(bundle), _) => {
@@ -85,7 +88,7 @@ impl<'a, T: Target> Until<'a, T> {
                     trouble.over();
                 }
                 (None, head) => {
-                    let (relay, goal) = (settings.relays.in_use(), self.snapshot.lsn);
+                    let (relay, goal) = (settings.relays.in_use(), self.until);
                     trouble.pause(PullError::BehindGoal { relay, head, goal }).await?;
                 }
             }
@@ -97,7 +100,7 @@ impl<'a, T: Target> Until<'a, T> {
     async fn bundle(&mut self, bundle: Bundle) -> Result<(), PullError> {
         let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
         let mut relations = self.relations.take().unwrap_or_default();
-        let (source, until) = (self.settings.source.clone(), self.snapshot.lsn);
+        let (source, until) = (self.settings.source.clone(), self.until);
         let decoding = tokio::task::spawn_blocking(move || {
             let result = decode(&source, &bundle, &mut relations, Some(until), &sender);
             (relations, result)
@@ -116,10 +119,8 @@ impl<'a, T: Target> Until<'a, T> {
             self.empty(change).await?;
         }
         let source = &self.settings.source;
-        let first = self.noted.first_changes(&batch.operations);
-        if !first.is_empty() {
-            self.target.note_tables(source, &first).await?;
-        }
+        let lacking = |oid| self.lacking.contains_key(&oid);
+        self.noted.meet(self.target, source, &batch.operations, lacking).await?;
         let mut operations = batch.operations;
         operations.retain(|operation| !self.is_in_the_snapshot(operation));
         if !operations.is_empty() {
@@ -206,11 +207,15 @@ impl<'a, T: Target> Until<'a, T> {
         if !self.settings.has_joined(&self.stored.channel_map, table) {
             return Ok(());
         }
-        let has_rows = self.snapshot.tables.iter().any(|of| of.oid == table.oid);
-        let of = &self.snapshot.definitions;
+        let Some(snapshot) = self.snapshot else {
+            let why = format!("{table} joins at {lsn}, and there is no snapshot to take it from");
+            return Err(PullError::Internal(why));
+        };
+        let has_rows = snapshot.tables.iter().any(|of| of.oid == table.oid);
+        let of = &snapshot.definitions;
         let definition = of.tables.iter().find(|of| of.oid == table.oid && has_rows);
         let Some(definition) = definition else {
-            tracing::warn!(%lsn, "{table} joined, and is not in the snapshot at {}: it left since", self.snapshot.lsn);
+            tracing::warn!(%lsn, "{table} joined, and is not in the snapshot at {}: it left since", snapshot.lsn);
             return Ok(());
         };
         let its = |column: &(String, String, String)| {
@@ -244,8 +249,7 @@ impl<'a, T: Target> Until<'a, T> {
     }
 
     /// The history applied here must be the one that the snapshot belongs to.
-    pub(super) fn check(&self) -> Result<(), PullError> {
-        let snapshot = self.snapshot;
+    pub(super) fn check(&self, snapshot: &Snapshot) -> Result<(), PullError> {
         let Position { lineage, lsn, hashes, .. } = &self.stored.position;
         for (channel, own) in hashes.iter() {
             let (own, found): (Hash, Hash) = (own, snapshot.hashes.get(*lineage, channel));

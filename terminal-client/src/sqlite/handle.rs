@@ -1,10 +1,12 @@
-use std::{fs::File, path::PathBuf, time::Duration};
+use std::{collections::HashMap, fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use wire::{Lsn, SchemaChange, Snapshot, SnapshotTable, SourceName};
+use wire::{Lsn, Relation, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
 use super::{database::real_path, file::SqliteFile, lock::lock, session::Session, worker::Worker};
-use crate::target::{LoadPoint, LoadRecord, Named, Operation, Stored, Target, TargetError};
+use crate::target::{
+    KnownTable, LoadPoint, LoadRecord, Named, Operation, Stored, Target, TargetError,
+};
 
 /// A SQLite file as a target. Changes are applied by a thread of its own, while the next are prepared.
 pub struct SqliteTarget {
@@ -150,6 +152,24 @@ impl Target for SqliteTarget {
     ) -> Result<(), TargetError> {
         let (source, tables) = (source.clone(), tables.to_vec());
         self.worker.call(move |session| session.note_tables(&source, &tables)).await
+    }
+
+    async fn known_tables(
+        &mut self,
+        source: &SourceName,
+    ) -> Result<HashMap<u32, KnownTable>, TargetError> {
+        let source = source.clone();
+        self.worker.call(move |session| session.known_tables(&source)).await
+    }
+
+    async fn meet(
+        &mut self,
+        source: &SourceName,
+        known: Option<&KnownTable>,
+        relation: &Arc<Relation>,
+    ) -> Result<(), TargetError> {
+        let (source, known, relation) = (source.clone(), known.cloned(), relation.clone());
+        self.worker.call(move |session| session.meet(&source, known.as_ref(), &relation)).await
     }
 
     async fn alter(

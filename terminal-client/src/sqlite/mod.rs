@@ -22,6 +22,7 @@ mod existing;
 mod failure;
 mod file;
 mod handle;
+mod known;
 mod load;
 mod lock;
 mod position_row;

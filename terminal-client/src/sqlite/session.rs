@@ -1,10 +1,13 @@
+use std::{collections::HashMap, sync::Arc};
+
 use bytes::Bytes;
-use wire::{Lsn, SchemaChange, Snapshot, SnapshotTable, SourceName};
+use wire::{Lsn, Relation, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     alter::alter,
     apply::RowApply,
     database::Database,
+    known,
     load::{
         Ending, LoadTable, TableRows, advance, discard, empty, finish, forsake, has_own_rows, made,
         prepare_tables, tables_of, unfinished, write,
@@ -13,7 +16,9 @@ use super::{
     schema::{Shape, table_name},
     seen::{forget_all, note},
 };
-use crate::target::{LoadPlan, LoadPoint, LoadRecord, Named, Operation, Stored, TargetError};
+use crate::target::{
+    KnownTable, LoadPlan, LoadPoint, LoadRecord, Named, Operation, Stored, TargetError,
+};
 
 /// What the thread of the file does, call by call.
 pub(super) struct Session {
@@ -179,6 +184,7 @@ impl Session {
                 if before.is_some_and(|before| before.position.lineage != lineage) {
                     forget_all(&self.database, source)?;
                 }
+                known::loaded(&self.database, source, snapshot)?;
                 self.position.write(&self.database, source, stored)?;
                 self.database.commit()
             }
@@ -225,7 +231,27 @@ impl Session {
             return Err(self.misused("a schema change outside of a transaction"));
         }
         self.forget_tables();
-        alter(&self.database, source, lsn, change)
+        alter(&self.database, source, lsn, change)?;
+        known::altered(&self.database, source, change)
+    }
+
+    pub(super) fn known_tables(
+        &mut self,
+        source: &SourceName,
+    ) -> Result<HashMap<u32, KnownTable>, TargetError> {
+        known::read(&self.database, source)
+    }
+
+    pub(super) fn meet(
+        &mut self,
+        source: &SourceName,
+        known: Option<&KnownTable>,
+        relation: &Arc<Relation>,
+    ) -> Result<(), TargetError> {
+        if self.database.connection.is_autocommit() {
+            return Err(self.misused("a definition outside of a transaction"));
+        }
+        known::meet(&self.database, source, known, relation)
     }
 
     pub(super) fn empty(&self, table: &Named) -> Result<(), TargetError> {

@@ -1,10 +1,11 @@
-use std::{future::Future, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use wire::{Lsn, SchemaChange, Sequence, Snapshot, SnapshotTable, SourceName};
+use wire::{Lsn, Relation, SchemaChange, Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     error::TargetError,
+    known::KnownTable,
     load::{LoadPoint, LoadRecord, Named},
     operation::Operation,
     stored::Stored,
@@ -125,6 +126,27 @@ pub trait Target: Send {
         tables: &[(Named, Lsn)],
     ) -> impl Future<Output = Result<(), TargetError>> + Send {
         let _ = (source, tables);
+        std::future::ready(Ok(()))
+    }
+
+    /// What is known of the source's tables, by OID: as the stream told of each last, or the load.
+    fn known_tables(
+        &mut self,
+        source: &SourceName,
+    ) -> impl Future<Output = Result<HashMap<u32, KnownTable>, TargetError>> + Send {
+        let _ = source;
+        std::future::ready(Ok(HashMap::new()))
+    }
+
+    /// Sees, in the open transaction, whether the table here can take what comes by a definition that is new;
+    /// `known` is what the stream told before. Adds columns that are new to a table without rows.
+    fn meet(
+        &mut self,
+        source: &SourceName,
+        known: Option<&KnownTable>,
+        relation: &Arc<Relation>,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send {
+        let _ = (source, known, relation);
         std::future::ready(Ok(()))
     }
 

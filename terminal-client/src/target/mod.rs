@@ -2,6 +2,7 @@
 
 mod error;
 mod interface;
+mod known;
 mod load;
 mod operation;
 mod proof;
@@ -10,6 +11,7 @@ mod stored;
 
 pub use error::{LATER_COLUMN, TargetError, Unapplied};
 pub use interface::Target;
+pub use known::{KnownTable, gone_columns, renamed_table};
 pub use load::{
     Kept, LoadPlan, LoadPoint, LoadRecord, LoadRow, Named, Reload, shadow_name, snapshot_id,
 };

@@ -84,6 +84,15 @@ impl Binding {
     }
 }
 
+/// Whether rows by that definition can be written to the table.
+pub(in super::super) fn check_binding(
+    target: &str,
+    relation: &Arc<Relation>,
+    table: &Table,
+) -> Result<(), TargetError> {
+    Binding::new(target, relation, table).map(drop)
+}
+
 /// To add what is another column's new name would leave the rows without the values that they have there.
 fn advice(relation: &Relation, column: &RelationColumn, table: &Table) -> String {
     let name = qualified(&table.schema, &table.name);

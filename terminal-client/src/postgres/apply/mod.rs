@@ -8,4 +8,5 @@ mod statement;
 mod tests;
 mod truncate;
 
+pub(super) use binding::check_binding;
 pub(super) use rows::RowApply;

@@ -29,6 +29,9 @@ pub(in super::super) async fn ensure_table(
         return Ok(table);
     }
     let columns = column_list(target, client, relation).await?;
+    let columns: Vec<String> =
+        columns.into_iter().map(|(name, of)| format!("{name} {of}")).collect();
+    let columns = columns.join(", ");
     ensure_schema(target, client, &relation.schema).await?;
     let name = qualified(&relation.schema, &relation.name);
     let doing = format!("create the table {name}, which the source's stream has now");
@@ -51,11 +54,12 @@ pub(in super::super) async fn ensure_table(
     })
 }
 
-async fn column_list(
+/// The columns of a relation, quoted, and their types as they are called here.
+pub(in super::super) async fn column_list(
     target: &str,
     client: &Client,
     relation: &Relation,
-) -> Result<String, TargetError> {
+) -> Result<Vec<(String, String)>, TargetError> {
     let mut columns = Vec::new();
     for column in &relation.columns {
         let of = &column.type_name;
@@ -68,12 +72,12 @@ async fn column_list(
             target: target.to_owned(),
             table: relation.to_string(),
             why: format!(
-                "it is not at the target, and cannot be created: the type {of} of its column \"{}\" is not there",
+                "the type {of} of its column \"{}\" is not at the target, so the column cannot be made",
                 column.name
             ),
             advice: format!("create the type {of} as the source has it, then try again"),
         })?;
-        columns.push(format!("{} {sql}", ident(&column.name)));
+        columns.push((ident(&column.name), sql));
     }
-    Ok(columns.join(", "))
+    Ok(columns)
 }

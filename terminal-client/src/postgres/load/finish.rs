@@ -3,6 +3,7 @@ use wire::{Snapshot, TableDefinition};
 use super::{
     super::{
         create::{finish_tables, run, set_sequences},
+        known,
         position_row::PositionRow,
         seen::forget_all,
     },
@@ -44,6 +45,7 @@ pub(in super::super) async fn finish(
     if row.is_of_another(stored) {
         forget_all(place).await?;
     }
+    known::loaded(place, snapshot).await?;
     row.write(target, client, source, stored).await?;
     record::remove(place).await?;
     run(target, client, "commit the load", "COMMIT").await

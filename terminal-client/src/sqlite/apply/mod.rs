@@ -6,4 +6,5 @@ mod plan;
 mod rows;
 mod write;
 
+pub(super) use plan::check_plan;
 pub(super) use rows::RowApply;

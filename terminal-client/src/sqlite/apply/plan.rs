@@ -43,7 +43,6 @@ impl Plan {
             None => make(database, relation, &table, &kinds)?,
         };
         check(database, relation, &kinds, &shape)?;
-        check_gone(database, relation, definition.as_ref(), &shape)?;
         let indexed = ensure_found(database, relation, definition.as_ref(), &shape);
         database.did(&format!("index the table {}", quote(&table)), indexed)?;
         if relation.identity == ReplicaIdentity::Full
@@ -78,6 +77,14 @@ impl Plan {
         self.writes.insert(self.scratch.clone(), write.clone());
         Some(write)
     }
+}
+
+/// Whether rows by that definition can be written to its table.
+pub(in super::super) fn check_plan(
+    database: &Database,
+    relation: &Arc<Relation>,
+) -> Result<(), TargetError> {
+    Plan::new(database, relation).map(drop)
 }
 
 fn look_up(database: &Database, table: &str) -> Result<Option<Shape>, TargetError> {
@@ -193,29 +200,6 @@ fn check(
         }
     }
     Ok(())
-}
-
-/// A column that the source's table has not any more would keep values that no row has there.
-fn check_gone(
-    database: &Database,
-    relation: &Relation,
-    definition: Option<&TableDefinition>,
-    shape: &Shape,
-) -> Result<(), TargetError> {
-    let sent = definition.into_iter().flat_map(|definition| &definition.columns);
-    let mut sent = sent.filter(|column| column.generated.is_none());
-    let gone = sent.find(|column| {
-        let comes = relation.columns.iter().any(|of| of.name.eq_ignore_ascii_case(&column.name));
-        !comes && shape.column(&column.name).is_some()
-    });
-    let Some(gone) = gone else { return Ok(()) };
-    let (table, column) = (quote(&shape.name), quote(&gone.name));
-    let why =
-        format!("its column {column} is not in the stream any more: the source's was dropped");
-    let advice = format!(
-        "run DROP INDEX for each index over it, then ALTER TABLE {table} DROP COLUMN {column}; then pull again"
-    );
-    Err(table_error(database, relation, why, advice))
 }
 
 /// Sees to an index by which updates and deletes find their row.
