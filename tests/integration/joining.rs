@@ -14,7 +14,7 @@ use harness::{Cluster, Process, eventually, test, test_within};
 
 use crate::{
     history,
-    setup::{LIMIT, Options, Setup, Terminal},
+    setup::{LIMIT, Options, SOURCE, Setup, Terminal, slot_of},
 };
 
 const PUBLISHED: &str =
@@ -199,6 +199,40 @@ fn a_record_of_somebody_elses_does_no_harm() {
             FROM (VALUES ('t'::regclass::oid::int, 'it'), (7, 'none')) of (o, n)";
         setup.master.execute(&format!("BEGIN; INSERT INTO t VALUES (2); {forged}; INSERT INTO t VALUES (3); COMMIT; DELETE FROM t WHERE id = 1")).await?;
         setup.all_equal(&[&store, &till]).await
+    });
+}
+
+/// Terminals could not be told.
+#[test]
+fn where_the_role_may_not_write_messages_a_table_with_rows_stays_out() {
+    test(async {
+        let master = Cluster::shared().await?.database().await?;
+        let role = format!("plain_{}", master.name());
+        let sql = format!(
+            "CREATE ROLE {role} LOGIN REPLICATION; GRANT CREATE ON DATABASE {} TO {role}; CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO {role};
+             REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(bool, text, text) FROM PUBLIC",
+            master.name()
+        );
+        master.execute(&sql).await?;
+        let relay = harness::RelayProcess::builder().start().await?;
+        let url = master.url().replacen("postgres@", &format!("{role}@"), 1);
+        let capture = harness::capture(&url, SOURCE, &relay.url())?;
+        let capture = capture.args(["--slot", &slot_of(&master)]).spawn()?;
+        let mut setup = Setup::assembled(master, relay, capture);
+        setup.captured().await?;
+        let later = format!(
+            "CREATE TABLE filled (id int PRIMARY KEY); INSERT INTO filled VALUES (1); ALTER TABLE filled OWNER TO {role}; CREATE TABLE hollow (id int PRIMARY KEY); ALTER TABLE hollow OWNER TO {role}"
+        );
+        setup.master.execute(&later).await?;
+        setup.kill_capture()?;
+        says(&setup.capture, "not captured: public.filled").await?;
+        is_published(&setup, "hollow, t").await?;
+        setup.capture.stop().await?;
+        let drop = format!(
+            "SELECT pg_drop_replication_slot('{}'); DROP OWNED BY {role} CASCADE; DROP ROLE {role}",
+            slot_of(&setup.master)
+        );
+        setup.master.execute(&drop).await
     });
 }
 
