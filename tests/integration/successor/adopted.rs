@@ -106,6 +106,10 @@ fn a_capture_at_work_and_one_that_could_be_are_left_alone() {
         let relay = RelayProcess::builder().args(&quick).start().await?;
         let mut setup = Setup::with(master, relay, Options::default()).await?;
         let before = lineage(&setup).await?;
+        eventually("it is at work", LIMIT, async || {
+            Ok(setup.relay.lag(SOURCE).await?.capture.state == "streaming")
+        })
+        .await?;
         for yes in [&["--yes"][..], &[]] {
             let done = adopt(&setup)?.args(yes).run(LIMIT).await?;
             says(&done, 3, &["in use by PID", "stop it first"]);
