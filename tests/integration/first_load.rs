@@ -223,7 +223,7 @@ fn a_part_is_in_with_its_record_or_not_at_all() {
             .execute(
                 "CREATE SCHEMA tailwater; CREATE TABLE tailwater.load (source text PRIMARY KEY, snapshot text NOT NULL,
                     plan text NOT NULL, point text NOT NULL, updated_at timestamptz NOT NULL DEFAULT now());
-                 ALTER TABLE tailwater.load ADD CONSTRAINT stop CHECK (point LIKE '%\"bytes\":0}')",
+                 ALTER TABLE tailwater.load ADD CONSTRAINT stop CHECK (point LIKE '%\"bytes\":0,%')",
             )
             .await?;
         let done = terminal.command(&setup.relay.url())?.run(LIMIT).await?;

@@ -29,6 +29,7 @@ mod grants;
 mod history;
 mod joining;
 mod keys;
+mod loading;
 mod position;
 mod publication;
 mod relay;

@@ -3,7 +3,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use wire::{ChannelName, Lsn, SourceName, TerminalName};
 
-use super::{duration::parse_duration, logging::LogFormat};
+use super::{duration::parse_duration, load_connections::parse_connections, logging::LogFormat};
 
 /// Pulls a PostgreSQL master's committed changes from a relay into PostgreSQL or SQLite.
 #[derive(Debug, Parser)]
@@ -115,6 +115,9 @@ pub(super) struct PullArgs {
     /// Or after so long, while more is there to apply [default: 1s].
     #[arg(long, env = "TAILWATER_COMMIT_AFTER", value_parser = parse_duration, value_name = "DURATION")]
     pub(super) commit_after: Option<Duration>,
+    /// Connections of a PostgreSQL target that a load writes with, 1 to 16 [default: 4].
+    #[arg(long, env = "TAILWATER_LOAD_CONNECTIONS", value_name = "NUMBER", value_parser = parse_connections)]
+    pub(super) load_connections: Option<usize>,
     /// Show no progress; errors only.
     #[arg(long, short, env = "TAILWATER_QUIET")]
     pub(super) quiet: bool,
@@ -131,6 +134,9 @@ pub(super) struct ReloadArgs {
     /// This terminal's name, as `pull` was given it.
     #[arg(long, env = "TAILWATER_NAME", value_name = "NAME")]
     pub(super) name: Option<TerminalName>,
+    /// Connections of a PostgreSQL target that a load writes with, 1 to 16 [default: 4].
+    #[arg(long, env = "TAILWATER_LOAD_CONNECTIONS", value_name = "NUMBER", value_parser = parse_connections)]
+    pub(super) load_connections: Option<usize>,
     /// Show no progress; errors only.
     #[arg(long, short, env = "TAILWATER_QUIET")]
     pub(super) quiet: bool,

@@ -6,6 +6,7 @@ use super::{
     args::{PullArgs, RelayArgs, ReloadArgs, StatusArgs, TailArgs},
     duration::parse_duration,
     failure::CliError,
+    load_connections::parse_connections,
     logging::LogFormat,
 };
 
@@ -28,6 +29,7 @@ pub(super) struct ConfigFile {
     follow: Option<bool>,
     quiet: Option<bool>,
     commit_changes: Option<u64>,
+    load_connections: Option<usize>,
     commit_after: Option<String>,
     after: Option<String>,
     json: Option<bool>,
@@ -48,6 +50,13 @@ impl OneOrMany {
             Self::One(text) => text.split(',').map(str::trim).collect(),
             Self::Many(texts) => texts.iter().map(String::as_str).collect(),
         }
+    }
+}
+
+impl ConfigFile {
+    fn load_connections(&self, into: &mut Option<usize>) -> Result<(), String> {
+        let text = self.load_connections.map(|number| number.to_string());
+        one("load-connections", text.as_ref(), into, parse_connections)
     }
 }
 
@@ -132,6 +141,7 @@ impl Configured for PullArgs {
         one("name", file.name.as_ref(), &mut self.name, plain)?;
         self.quiet |= file.quiet.unwrap_or(false);
         self.commit_changes = self.commit_changes.or(file.commit_changes);
+        file.load_connections(&mut self.load_connections)?;
         one("commit-after", file.commit_after.as_ref(), &mut self.commit_after, parse_duration)?;
         // A schedule that was given replaces the file's, whatever kind it is.
         if self.once || self.follow || self.every.is_some() || self.cron.is_some() {
@@ -152,6 +162,7 @@ impl Configured for ReloadArgs {
     fn take(&mut self, file: &ConfigFile) -> Result<(), String> {
         self.target = self.target.take().or_else(|| file.target.clone());
         self.quiet |= file.quiet.unwrap_or(false);
+        file.load_connections(&mut self.load_connections)?;
         one("name", file.name.as_ref(), &mut self.name, plain)
     }
 }
@@ -218,6 +229,8 @@ mod tests {
             ("source-name = \"a b\"", "source-name: 'a b'"),
             ("every = \"soon\"", "every: 'soon'"),
             ("name = 3", "name"),
+            ("load-connections = 17", "load-connections: 17"),
+            ("load-connections = 0", "load-connections: 0"),
             ("x", "config"),
         ] {
             let error = pull(toml, PullArgs::default()).unwrap_err();

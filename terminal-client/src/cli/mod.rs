@@ -5,6 +5,7 @@ mod config;
 mod connection;
 mod duration;
 mod failure;
+mod load_connections;
 mod logging;
 mod pull;
 mod reload;

@@ -33,6 +33,7 @@ pub(super) async fn pull(
     let bounds = Bounds {
         commit_changes: args.commit_changes.unwrap_or(bounds.commit_changes),
         commit_after: args.commit_after.unwrap_or(bounds.commit_after),
+        load_connections: args.load_connections.unwrap_or(bounds.load_connections),
         ..bounds
     };
     let settings = settings(&args.relay, source, args.name, &target, patience, bounds)?;

@@ -23,6 +23,8 @@ pub(super) async fn reload(
     let target = target(args.target.as_deref())?;
     let patience = Some(args.relay.timeout.unwrap_or(ONCE_PATIENCE));
     let bounds = Bounds::default();
+    let load_connections = args.load_connections.unwrap_or(bounds.load_connections);
+    let bounds = Bounds { load_connections, ..bounds };
     let settings = settings(&args.relay, source, args.name, &target, patience, bounds)?;
     let outcome = run(&target, settings.clone(), progress, stop).await;
     progress.end();

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::range::ObjectFile;
 
-/// An object of a snapshot, in the spool.
+/// An object of a snapshot, in the spool, of whose room it has a share: whoever holds one must not wait for
+/// the next.
 #[derive(Debug)]
 pub struct SnapshotPart {
     /// The table's place in the snapshot's list.
@@ -24,27 +25,27 @@ pub struct SnapshotPart {
     pub object: usize,
     /// Its bytes; the file goes when this is dropped.
     pub file: ObjectFile,
+    _share: Share,
 }
 
 /// The objects of a snapshot, in the order of its tables and their objects, fetched ahead while the
 /// one before is loaded, as far as the spool's budget goes. Dropping it stops the fetching.
 #[derive(Debug)]
 pub struct SnapshotObjects {
-    queue: mpsc::UnboundedReceiver<Result<(SnapshotPart, Share), FetchError>>,
+    queue: mpsc::UnboundedReceiver<Result<SnapshotPart, FetchError>>,
     left: usize,
-    held: Option<Share>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl SnapshotObjects {
     /// Begins to fetch, in a task of its own: call it in a runtime. `channels` are those that the
-    /// snapshot was asked for with; `from` is the place (of the table, of its object) to begin at.
+    /// snapshot was asked for with; `is_in` tells what is not wanted, by the places of table and object.
     pub fn start(
         relays: &Arc<Relays>,
         spool: &Arc<Spool>,
         snapshot: &Snapshot,
         channels: &[ChannelName],
-        from: (usize, usize),
+        is_in: impl Fn(usize, usize) -> bool,
     ) -> Self {
         let (out, queue) = mpsc::unbounded_channel();
         let wanted: VecDeque<(usize, usize, Wanted)> = snapshot
@@ -57,7 +58,7 @@ impl SnapshotObjects {
                 };
                 of.objects.iter().enumerate().map(number)
             })
-            .skip_while(|(table, object, _)| (*table, *object) < from)
+            .filter(|(table, object, _)| !is_in(*table, *object))
             .collect();
         let left = wanted.len();
         let fetching = Fetching {
@@ -68,18 +69,16 @@ impl SnapshotObjects {
             out,
         };
         let task = AbortOnDropHandle::new(tokio::spawn(fetching.run(wanted)));
-        Self { queue, left, held: None, _task: task }
+        Self { queue, left, _task: task }
     }
 
-    /// The next object; `None` behind the last. Asking for it says that the one before is done with.
+    /// The next object; `None` behind the last.
     pub async fn next(&mut self) -> Result<Option<SnapshotPart>, FetchError> {
-        drop(self.held.take());
         if self.left == 0 {
             return Ok(None);
         }
-        let (part, share) = self.queue.recv().await.unwrap_or(Err(FetchError::Ended))?;
+        let part = self.queue.recv().await.unwrap_or(Err(FetchError::Ended))?;
         self.left -= 1;
-        self.held = Some(share);
         Ok(Some(part))
     }
 }
@@ -89,7 +88,7 @@ struct Fetching {
     spool: Arc<Spool>,
     whereabouts: Whereabouts,
     snapshot: wire::Lsn,
-    out: mpsc::UnboundedSender<Result<(SnapshotPart, Share), FetchError>>,
+    out: mpsc::UnboundedSender<Result<SnapshotPart, FetchError>>,
 }
 
 impl Fetching {
@@ -126,9 +125,9 @@ impl Fetching {
         object: usize,
         wanted: Wanted,
         share: Share,
-    ) -> Result<(SnapshotPart, Share), FetchError> {
+    ) -> Result<SnapshotPart, FetchError> {
         match fetch(&self.relays, &self.spool, &self.whereabouts, wanted).await? {
-            Some(file) => Ok((SnapshotPart { table, object, file }, share)),
+            Some(file) => Ok(SnapshotPart { table, object, file, _share: share }),
             None => {
                 let (relay, lsn) = (self.relays.in_use(), self.snapshot);
                 Err(FetchError::SnapshotGone { relay, lsn })

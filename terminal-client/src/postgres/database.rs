@@ -1,23 +1,24 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio_postgres::Client;
 use wire::{Hash, Lsn, Relation, SchemaChange, Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     alter::{Alterations, add_labels},
     apply::RowApply,
-    connect::{Server, Session, error_of},
+    connect::{Server, error_of},
     create::{run, set_sequences},
     known,
-    load::{Load, begin, begin_reload, discard, empty, finish, has_own_rows, unfinished},
+    load::{
+        ACTS, Load, Writer, begin, begin_reload, discard, empty, finish, has_own_rows, unfinished,
+    },
     place::Place,
     position_row::PositionRow,
     seen::note,
     session::{NO_REPLICA_ROLE, open},
 };
 use crate::target::{
-    KnownTable, LoadPoint, LoadRecord, Named, Operation, Stored, Target, TargetError,
+    KnownTable, LoadPoint, LoadRecord, Named, Operation, RowWriter, Stored, Target, TargetError,
 };
 
 /// How often the lock is tried while another run holds it.
@@ -25,12 +26,14 @@ const LOCK_POLL: Duration = Duration::from_millis(200);
 
 /// A PostgreSQL database as a target.
 pub struct PostgresTarget {
-    name: String,
-    session: Session,
+    server: Server,
+    name: Arc<str>,
+    /// The connection that has the lock and does everything but what more of them do for a load.
+    writer: Writer,
+    helpers: Vec<Writer>,
     replica_role: bool,
     row: PositionRow,
     apply: RowApply,
-    load: Load,
     alterations: Alterations,
 }
 
@@ -38,19 +41,21 @@ impl PostgresTarget {
     /// Connects.
     pub async fn open(server: &Server) -> Result<Self, TargetError> {
         let (session, replica_role) = open(server).await?;
+        let name: Arc<str> = server.to_string().into();
         Ok(Self {
-            name: server.to_string(),
-            session,
+            server: server.clone(),
+            writer: Writer::new(name.clone(), session),
+            name,
+            helpers: Vec::new(),
             replica_role,
             row: PositionRow::default(),
             apply: RowApply::default(),
-            load: Load::default(),
             alterations: Alterations::default(),
         })
     }
 
     fn client(&self) -> &Client {
-        &self.session.client
+        &self.writer.session.client
     }
 
     async fn run(&self, doing: &str, sql: &str) -> Result<(), TargetError> {
@@ -67,6 +72,8 @@ fn lock_key(source: &SourceName) -> i64 {
 }
 
 impl Target for PostgresTarget {
+    type Writer = Writer;
+
     fn name(&self) -> &str {
         &self.name
     }
@@ -94,11 +101,11 @@ impl Target for PostgresTarget {
     }
 
     async fn stored(&mut self, source: &SourceName) -> Result<Option<Stored>, TargetError> {
-        self.row.read(&self.name, &self.session.client, source).await
+        self.row.read(&self.name, &self.writer.session.client, source).await
     }
 
     async fn sources(&mut self) -> Result<Vec<SourceName>, TargetError> {
-        self.row.sources(&self.name, &self.session.client).await
+        self.row.sources(&self.name, &self.writer.session.client).await
     }
 
     async fn unfinished_load(
@@ -111,10 +118,9 @@ impl Target for PostgresTarget {
     async fn discard_load(
         &mut self,
         source: &SourceName,
-        unfinished: &LoadRecord,
+        _unfinished: &LoadRecord,
     ) -> Result<(), TargetError> {
-        let place = Place { target: &self.name, client: self.client(), source };
-        discard(place, unfinished).await
+        discard(Place { target: &self.name, client: self.client(), source }).await
     }
 
     async fn begin_load(
@@ -123,8 +129,8 @@ impl Target for PostgresTarget {
         stored: &Stored,
         snapshot: &Snapshot,
     ) -> Result<(), TargetError> {
-        let place = Place { target: &self.name, client: &self.session.client, source };
-        self.load = begin(place, &mut self.row, stored, snapshot).await?;
+        let place = Place { target: &self.name, client: &self.writer.session.client, source };
+        self.writer.load = begin(place, &mut self.row, stored, snapshot).await?;
         Ok(())
     }
 
@@ -134,40 +140,42 @@ impl Target for PostgresTarget {
         snapshot: &Snapshot,
     ) -> Result<(), TargetError> {
         let place = Place { target: &self.name, client: self.client(), source };
-        self.load = begin_reload(place, snapshot, !self.replica_role).await?;
+        self.writer.load = begin_reload(place, snapshot, !self.replica_role).await?;
         Ok(())
     }
 
     async fn resume_load(
         &mut self,
-        unfinished: &LoadRecord,
-        _snapshot: &Snapshot,
-    ) -> Result<bool, TargetError> {
-        let resumed = Load::resume(&self.name, self.client(), unfinished).await?;
-        let goes_on = resumed.is_some();
-        self.load = resumed.unwrap_or_default();
-        Ok(goes_on)
-    }
-
-    async fn begin_table(&mut self, table: &SnapshotTable) -> Result<(), TargetError> {
-        self.load.begin_table(&self.name, &self.session.client, table).await
-    }
-
-    async fn load_rows(&mut self, rows: Bytes) -> Result<(), TargetError> {
-        self.load.rows(&self.name, rows).await
-    }
-
-    async fn end_table(&mut self) -> Result<u64, TargetError> {
-        self.load.end_table(&self.name).await
-    }
-
-    async fn end_part(
-        &mut self,
         source: &SourceName,
-        point: &LoadPoint,
-    ) -> Result<(), TargetError> {
-        let place = Place { target: &self.name, client: &self.session.client, source };
-        self.load.end_part(place, point).await
+        _unfinished: &LoadRecord,
+        snapshot: &Snapshot,
+    ) -> Result<Option<LoadPoint>, TargetError> {
+        let place = Place { target: &self.name, client: self.client(), source };
+        let Some((load, point)) = Load::resume(place, snapshot).await? else { return Ok(None) };
+        self.writer.load = load;
+        Ok(Some(point))
+    }
+
+    async fn widen(&mut self, connections: usize) -> Result<Option<String>, TargetError> {
+        self.helpers.clear();
+        if connections > 1 && self.writer.load.acts(self.replica_role) {
+            return Ok(Some(ACTS.to_owned()));
+        }
+        while self.helpers.len() + 1 < connections {
+            match open(&self.server).await {
+                Ok((session, _)) => self.helpers.push(self.writer.beside(session)),
+                Err(error) => return Ok(Some(error.to_string())),
+            }
+        }
+        Ok(None)
+    }
+
+    fn writers(&mut self) -> Vec<&mut Writer> {
+        std::iter::once(&mut self.writer).chain(&mut self.helpers).collect()
+    }
+
+    fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
     }
 
     async fn finish_load(
@@ -176,9 +184,10 @@ impl Target for PostgresTarget {
         stored: &Stored,
         snapshot: &Snapshot,
     ) -> Result<(), TargetError> {
-        let load = std::mem::take(&mut self.load);
-        let place = Place { target: &self.name, client: &self.session.client, source };
-        finish(load, place, &mut self.row, (stored, snapshot), self.replica_role).await
+        let load = std::mem::take(&mut self.writer.load);
+        let place = Place { target: &self.name, client: &self.writer.session.client, source };
+        let helpers = std::mem::take(&mut self.helpers);
+        finish(load, place, helpers, &mut self.row, (stored, snapshot), self.replica_role).await
     }
 
     async fn begin(&mut self) -> Result<(), TargetError> {
@@ -189,7 +198,7 @@ impl Target for PostgresTarget {
 
     async fn apply(&mut self, operations: Vec<Operation>) -> Result<(), TargetError> {
         self.alterations.settle()?;
-        self.apply.apply(&self.name, &self.session.client, operations).await
+        self.apply.apply(&self.name, &self.writer.session.client, operations).await
     }
 
     async fn note_tables(
@@ -225,7 +234,7 @@ impl Target for PostgresTarget {
     ) -> Result<(), TargetError> {
         // What it learned about tables, and its statements, may not hold any more.
         self.apply = RowApply::default();
-        let place = Place { target: &self.name, client: &self.session.client, source };
+        let place = Place { target: &self.name, client: &self.writer.session.client, source };
         self.alterations.alter(place, lsn, change, self.replica_role).await?;
         known::altered(place, change).await
     }
@@ -235,7 +244,7 @@ impl Target for PostgresTarget {
     }
 
     async fn settle(&mut self, source: &SourceName) -> Result<(), TargetError> {
-        let place = Place { target: &self.name, client: &self.session.client, source };
+        let place = Place { target: &self.name, client: &self.writer.session.client, source };
         self.alterations.finish(place).await
     }
 
@@ -257,14 +266,15 @@ impl Target for PostgresTarget {
         _snapshot: &Snapshot,
         table: &SnapshotTable,
     ) -> Result<(), TargetError> {
-        self.load = Load::within();
-        self.load.begin_table(&self.name, &self.session.client, table).await
+        self.writer.load = Load::within();
+        self.writer.begin_table(table).await
     }
 
     async fn roll_back(&mut self) -> Result<(), TargetError> {
         self.apply = RowApply::default();
         self.alterations = Alterations::default();
-        self.load = Load::default();
+        self.writer.load = Load::default();
+        self.helpers.clear();
         self.run("roll back", "ROLLBACK").await
     }
 
@@ -273,16 +283,16 @@ impl Target for PostgresTarget {
     }
 
     async fn commit(&mut self, source: &SourceName, stored: &Stored) -> Result<(), TargetError> {
-        let place = Place { target: &self.name, client: &self.session.client, source };
+        let place = Place { target: &self.name, client: &self.writer.session.client, source };
         self.alterations.finish(place).await?;
-        self.row.advance(&self.name, &self.session.client, source, stored).await?;
-        self.load = Load::default();
+        self.row.advance(&self.name, &self.writer.session.client, source, stored).await?;
+        self.writer.load = Load::default();
         self.run("commit", "COMMIT").await
     }
 
     async fn close(self) {
-        let Self { session, row, apply, .. } = self;
-        drop((row, apply));
-        session.close().await;
+        let Self { writer, helpers, row, apply, .. } = self;
+        drop((row, apply, helpers));
+        writer.session.close().await;
     }
 }

@@ -24,6 +24,7 @@ const PINNED: &str = "
     SET default_transaction_read_only = off;
     SET row_security = off;
     SET synchronous_commit = on;
+    SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout');
     SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE current_setting('server_encoding') = 'SQL_ASCII'";
 
 /// Said where `session_replication_role` may not be set.

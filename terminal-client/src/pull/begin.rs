@@ -95,16 +95,20 @@ impl Beginning<'_> {
         if let Some(record) = unfinished {
             let other = record.plan.kind() != kind;
             let offered = record.snapshot == snapshot_id(snapshot);
-            if !other && offered && target.resume_load(&record, snapshot).await? {
+            let resumed = match !other && offered {
+                true => target.resume_load(source, &record, snapshot).await?,
+                false => None,
+            };
+            if let Some(point) = resumed {
                 progress.say(&format!(
                     "going on with the {kind} of {source} from the snapshot at {}: {} of {count} tables, {} of {} MB of rows are in",
                     snapshot.lsn,
-                    record.point.tables,
-                    record.point.bytes / 1_000_000,
+                    point.tables,
+                    point.bytes / 1_000_000,
                     bytes / 1_000_000
                 ));
-                progress.load_begins(kind, record.point.bytes, bytes);
-                return Ok(record.point);
+                progress.load_begins(kind, point.bytes, bytes);
+                return Ok(point);
             }
             let why = match (other, offered) {
                 (true, _) => "this database has no position any more",

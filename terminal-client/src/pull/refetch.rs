@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use wire::{Lsn, Snapshot};
 
 use super::{
-    begin::snapshot_from, error::PullError, load::Loading, settings::Settings, status::Status,
+    begin::snapshot_from, error::PullError, loading::Loading, settings::Settings, status::Status,
     until::Until,
 };
 use crate::{
@@ -86,9 +86,9 @@ impl<T: Target> Until<'_, T> {
         self.progress.load_begins("rows of altered tables", 0, bytes);
         let (settings, channels) = (self.settings, &self.settings.channels);
         let mut objects =
-            SnapshotObjects::start(&settings.relays, spool, &snapshot, channels, (0, 0));
+            SnapshotObjects::start(&settings.relays, spool, &snapshot, channels, |_, _| false);
         let (target, progress) = (&mut *self.target, self.progress);
-        Loading { target, settings, progress, snapshot: &snapshot }.within(&mut objects).await?;
+        Loading { settings, progress, snapshot: &snapshot }.within(target, &mut objects).await?;
         let rows: u64 = snapshot.tables.iter().map(|table| table.rows).sum();
         let names: Vec<&str> = self.lacking.values().map(String::as_str).collect();
         progress.say(&format!("{rows} rows of {} are in", names.join(", ")));

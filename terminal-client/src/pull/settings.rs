@@ -41,6 +41,8 @@ pub struct Bounds {
     pub commit_after: Duration,
     /// How long to wait for another run on the same target: 10 s.
     pub lock_wait: Duration,
+    /// Connections of a PostgreSQL target that a load writes with: 4.
+    pub load_connections: usize,
 }
 
 impl Default for Bounds {
@@ -51,6 +53,7 @@ impl Default for Bounds {
             commit_changes: 4_000,
             commit_after: Duration::from_secs(1),
             lock_wait: Duration::from_secs(10),
+            load_connections: 4,
         }
     }
 }

@@ -5,7 +5,7 @@ use wire::{Lsn, Relation, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
 use super::{database::real_path, file::SqliteFile, lock::lock, session::Session, worker::Worker};
 use crate::target::{
-    KnownTable, LoadPoint, LoadRecord, Named, Operation, Stored, Target, TargetError,
+    KnownTable, LoadPoint, LoadRecord, Named, Operation, RowWriter, Stored, Target, TargetError,
 };
 
 /// A SQLite file as a target. Changes are applied by a thread of its own, while the next are prepared.
@@ -33,7 +33,34 @@ impl SqliteTarget {
     }
 }
 
+impl RowWriter for SqliteTarget {
+    async fn begin_table(&mut self, table: &SnapshotTable) -> Result<(), TargetError> {
+        let table = table.clone();
+        self.worker.call(move |session| session.begin_table(&table)).await
+    }
+
+    async fn load_rows(&mut self, rows: Bytes) -> Result<(), TargetError> {
+        let len = rows.len();
+        self.worker.send_ahead(len, move |session| session.load_rows(rows)).await
+    }
+
+    async fn end_table(&mut self) -> Result<u64, TargetError> {
+        self.worker.call(Session::end_table).await
+    }
+
+    async fn end_part(
+        &mut self,
+        source: &SourceName,
+        point: &LoadPoint,
+    ) -> Result<(), TargetError> {
+        let (source, point) = (source.clone(), point.clone());
+        self.worker.call(move |session| session.end_part(&source, &point)).await
+    }
+}
+
 impl Target for SqliteTarget {
+    type Writer = Self;
+
     fn name(&self) -> &str {
         &self.name
     }
@@ -77,20 +104,15 @@ impl Target for SqliteTarget {
 
     async fn resume_load(
         &mut self,
+        _: &SourceName,
         unfinished: &LoadRecord,
         snapshot: &Snapshot,
-    ) -> Result<bool, TargetError> {
-        let (unfinished, snapshot) = (unfinished.clone(), snapshot.clone());
-        self.worker.call(move |session| session.resume_load(&unfinished, &snapshot)).await
-    }
-
-    async fn end_part(
-        &mut self,
-        source: &SourceName,
-        point: &LoadPoint,
-    ) -> Result<(), TargetError> {
-        let (source, point) = (source.clone(), *point);
-        self.worker.call(move |session| session.end_part(&source, &point)).await
+    ) -> Result<Option<LoadPoint>, TargetError> {
+        let (unfinished, snapshot, point) =
+            (unfinished.clone(), snapshot.clone(), unfinished.point.clone());
+        let resumed =
+            self.worker.call(move |session| session.resume_load(&unfinished, &snapshot)).await?;
+        Ok(resumed.then_some(point))
     }
 
     async fn begin_load(
@@ -112,18 +134,13 @@ impl Target for SqliteTarget {
         self.worker.call(move |session| session.begin_reload(&source, &snapshot)).await
     }
 
-    async fn begin_table(&mut self, table: &SnapshotTable) -> Result<(), TargetError> {
-        let table = table.clone();
-        self.worker.call(move |session| session.begin_table(&table)).await
+    /// SQLite has one writer.
+    fn writers(&mut self) -> Vec<&mut Self> {
+        vec![self]
     }
 
-    async fn load_rows(&mut self, rows: Bytes) -> Result<(), TargetError> {
-        let len = rows.len();
-        self.worker.send_ahead(len, move |session| session.load_rows(rows)).await
-    }
-
-    async fn end_table(&mut self) -> Result<u64, TargetError> {
-        self.worker.call(Session::end_table).await
+    fn writer(&mut self) -> &mut Self {
+        self
     }
 
     async fn finish_load(

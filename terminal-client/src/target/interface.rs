@@ -4,16 +4,40 @@ use bytes::Bytes;
 use wire::{Lsn, Relation, SchemaChange, Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{
-    error::TargetError,
-    known::KnownTable,
-    load::{LoadPoint, LoadRecord, Named},
-    operation::Operation,
-    stored::Stored,
+    error::TargetError, known::KnownTable, load::LoadRecord, load_point::LoadPoint, named::Named,
+    operation::Operation, stored::Stored,
 };
+
+/// Writes rows of a load, part by part. A target may have several; each opens transactions of its own.
+pub trait RowWriter: Send {
+    /// Begins rows of a table, the first ones or more; opens a transaction where none is open.
+    fn begin_table(
+        &mut self,
+        table: &SnapshotTable,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// More of the table's rows: lines in COPY text format, cut anywhere.
+    fn load_rows(&mut self, rows: Bytes) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// Ends the rows that were begun; gives their number.
+    fn end_table(&mut self) -> impl Future<Output = Result<u64, TargetError>> + Send;
+
+    /// Notes how far the load is, and commits it together with the rows since the last part. Of several
+    /// writers one at a time does so. Fails, with nothing written, where another run of the program has taken
+    /// the load over.
+    fn end_part(
+        &mut self,
+        source: &SourceName,
+        point: &LoadPoint,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send;
+}
 
 /// A database that changes are applied to. One source is followed per opened target; all calls come
 /// from one task, in order. Dropping a target in the middle of a transaction rolls it back.
 pub trait Target: Send {
+    /// What writes the rows of a load.
+    type Writer: RowWriter;
+
     /// The target without its password, for messages.
     fn name(&self) -> &str;
 
@@ -71,32 +95,30 @@ pub trait Target: Send {
         snapshot: &Snapshot,
     ) -> impl Future<Output = Result<(), TargetError>> + Send;
 
-    /// Goes on with an unfinished load of this snapshot; false where one of its tables is gone, or the
-    /// rows of a shadow.
+    /// Goes on with an unfinished load of this snapshot, from where it is; none where one of its tables is
+    /// gone, or the rows of a shadow. Whoever wrote to it before writes no more.
     fn resume_load(
         &mut self,
+        source: &SourceName,
         unfinished: &LoadRecord,
         snapshot: &Snapshot,
-    ) -> impl Future<Output = Result<bool, TargetError>> + Send;
+    ) -> impl Future<Output = Result<Option<LoadPoint>, TargetError>> + Send;
 
-    /// Begins rows of a table, the first ones or more; opens a transaction where none is open.
-    fn begin_table(
+    /// Of a load that was begun or goes on: opens connections, until so many can write at once. Tells why
+    /// they are fewer, where they are.
+    fn widen(
         &mut self,
-        table: &SnapshotTable,
-    ) -> impl Future<Output = Result<(), TargetError>> + Send;
+        connections: usize,
+    ) -> impl Future<Output = Result<Option<String>, TargetError>> + Send {
+        let _ = connections;
+        std::future::ready(Ok(None))
+    }
 
-    /// More of the table's rows: lines in COPY text format, cut anywhere.
-    fn load_rows(&mut self, rows: Bytes) -> impl Future<Output = Result<(), TargetError>> + Send;
+    /// What can write at once, at least one.
+    fn writers(&mut self) -> Vec<&mut Self::Writer>;
 
-    /// Ends the rows that were begun; gives their number.
-    fn end_table(&mut self) -> impl Future<Output = Result<u64, TargetError>> + Send;
-
-    /// Notes how far the load is, and commits it together with the rows since the last part.
-    fn end_part(
-        &mut self,
-        source: &SourceName,
-        point: &LoadPoint,
-    ) -> impl Future<Output = Result<(), TargetError>> + Send;
+    /// What writes the rows that [`Self::begin_rows`] begins.
+    fn writer(&mut self) -> &mut Self::Writer;
 
     /// All rows are in. Counts them, puts those of shadows in the place of what the tables hold, makes
     /// constraints and indexes of tables that were made, and commits that together with `stored`. Readers
@@ -208,7 +230,7 @@ pub trait Target: Send {
     }
 
     /// Begins all rows of a table of the snapshot, in the open transaction, into the table itself;
-    /// [`Self::load_rows`] and [`Self::end_table`] follow.
+    /// [`RowWriter::load_rows`] and [`RowWriter::end_table`] follow.
     fn begin_rows(
         &mut self,
         snapshot: &Snapshot,

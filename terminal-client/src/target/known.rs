@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use wire::{Relation, SchemaChange, SnapshotTable, TableDefinition};
 
-use super::{error::LATER_COLUMN, load::Named};
+use super::{error::LATER_COLUMN, named::Named};
 
 /// A table as the stream knows it: its name and its columns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

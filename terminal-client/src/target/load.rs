@@ -1,29 +1,7 @@
 use serde::{Deserialize, Serialize};
 use wire::{Hash, Lsn, Snapshot};
 
-use super::error::TargetError;
-
-/// How far a load is: what is in the target, committed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoadPoint {
-    /// Tables whose rows are all in, from the beginning of the snapshot's list.
-    pub tables: usize,
-    /// Objects of the next table that are in.
-    pub objects: usize,
-    /// Rows of that table that are in.
-    pub rows: u64,
-    /// Bytes of rows in COPY text format, of all tables.
-    pub bytes: u64,
-}
-
-/// A table or type by name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Named {
-    /// Its schema on the source.
-    pub schema: String,
-    /// Its name there.
-    pub name: String,
-}
+use super::{error::TargetError, load_point::LoadPoint, named::Named};
 
 /// A table that a load fills and did not make: one that was there before, or one that has a shadow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,13 +67,6 @@ pub fn snapshot_id(snapshot: &Snapshot) -> String {
     Hash::of(text.as_bytes()).to_string()
 }
 
-impl Named {
-    /// Of these names.
-    pub fn new(schema: &str, name: &str) -> Self {
-        Self { schema: schema.to_owned(), name: name.to_owned() }
-    }
-}
-
 impl LoadPlan {
     /// For a snapshot, once its tables and types are there.
     pub fn of(snapshot: &Snapshot, types: Vec<Named>, made: Vec<Named>) -> Self {
@@ -148,11 +119,8 @@ impl LoadRecord {
 
     /// Rows that the load has written for a table.
     pub fn rows_in(&self, kept: &Kept) -> u64 {
-        match kept.place.cmp(&self.point.tables) {
-            std::cmp::Ordering::Less => kept.rows,
-            std::cmp::Ordering::Equal => self.point.rows,
-            std::cmp::Ordering::Greater => 0,
-        }
+        let complete = kept.place < self.point.tables;
+        if complete { kept.rows } else { self.point.rows_of(kept.place) }
     }
 }
 

@@ -4,17 +4,19 @@ mod error;
 mod interface;
 mod known;
 mod load;
+mod load_point;
+mod named;
 mod operation;
 mod proof;
 mod row;
 mod stored;
 
 pub use error::{LATER_COLUMN, TargetError, Unapplied};
-pub use interface::Target;
+pub use interface::{RowWriter, Target};
 pub use known::{KnownTable, gone_columns, renamed_table};
-pub use load::{
-    Kept, LoadPlan, LoadPoint, LoadRecord, LoadRow, Named, Reload, shadow_name, snapshot_id,
-};
+pub use load::{Kept, LoadPlan, LoadRecord, LoadRow, Reload, shadow_name, snapshot_id};
+pub use load_point::{LoadPoint, LoadedObject, WrongRows};
+pub use named::Named;
 pub use operation::{Operation, old_tuple};
 pub use proof::{not_exchanged, strangers, wrong_count};
 pub use row::StoredRow;

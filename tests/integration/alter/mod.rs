@@ -3,5 +3,5 @@
 
 mod postgres;
 mod sqlite;
-mod stage;
+pub(crate) mod stage;
 mod statements;

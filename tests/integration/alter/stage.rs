@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use harness::{Cluster, Database};
 use terminal_client::{
     position::Position,
-    target::{LoadPoint, Stored, StoredState, Target},
+    target::{LoadPoint, RowWriter, Stored, StoredState, Target},
 };
 use wire::{
     ChannelHashes, ChannelMap, ChannelName, Definitions, Lineage, Lsn, SchemaChange, Snapshot,
@@ -22,11 +22,11 @@ pub(super) struct Stage<T> {
     lsn: u64,
 }
 
-fn source() -> SourceName {
+pub(crate) fn source() -> SourceName {
     SourceName::new("orders").unwrap()
 }
 
-fn stored(lsn: u64, state: StoredState) -> Stored {
+pub(crate) fn stored(lsn: u64, state: StoredState) -> Stored {
     let (lineage, hashes) = (Lineage::from_bytes([7; 16]), ChannelHashes::default());
     let position = Position::proved(lineage, Lsn::new(lsn), hashes);
     Stored { position, state, channels: None, channel_map: ChannelMap::default() }
@@ -135,11 +135,11 @@ pub(super) async fn load<T: Target>(master: &Database, target: &mut T) -> Result
 async fn finish<T: Target>(target: &mut T, snapshot: &Snapshot, rows: Vec<Bytes>) -> Result<()> {
     let source = source();
     for (table, rows) in snapshot.tables.iter().zip(rows) {
-        target.begin_table(table).await?;
-        target.load_rows(rows).await?;
-        target.end_table().await?;
+        target.writer().begin_table(table).await?;
+        target.writer().load_rows(rows).await?;
+        target.writer().end_table().await?;
     }
-    target.end_part(&source, &LoadPoint::default()).await?;
+    target.writer().end_part(&source, &LoadPoint::default()).await?;
     let ready = stored(snapshot.lsn.get(), StoredState::Ready);
     target.finish_load(&source, &ready, snapshot).await?;
     target.stored(&source).await?;
@@ -147,7 +147,7 @@ async fn finish<T: Target>(target: &mut T, snapshot: &Snapshot, rows: Vec<Bytes>
 }
 
 /// All of the master, and the rows of each table as COPY prints them.
-async fn snapshot(master: &Database, lsn: u64) -> Result<(Snapshot, Vec<Bytes>)> {
+pub(crate) async fn snapshot(master: &Database, lsn: u64) -> Result<(Snapshot, Vec<Bytes>)> {
     let definitions = all(master).await?;
     let (mut tables, mut rows) = (Vec::new(), Vec::new());
     for table in definitions.tables.iter().filter(|table| table.partition_by.is_none()) {

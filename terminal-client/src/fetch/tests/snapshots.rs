@@ -53,7 +53,8 @@ fn start(
     let spool = Arc::new(Spool::create(Some(parent.path())).unwrap());
     let relays = Arc::new(relays_with(vec![relay.address()], settings));
     let list = snapshot(100, &tables(), "0");
-    let objects = SnapshotObjects::start(&relays, &spool, &list, &[], from);
+    let objects =
+        SnapshotObjects::start(&relays, &spool, &list, &[], |table, object| (table, object) < from);
     (objects, spool, parent)
 }
 

@@ -9,14 +9,12 @@ use super::{
 };
 use crate::target::TargetError;
 
-/// Makes constraints and indexes of the tables that were made by this load; foreign keys last, and
-/// only where `foreign_keys` says so.
-pub(in super::super) async fn finish_tables(
+/// Makes indexes and constraints, all but foreign keys, of tables that were made.
+pub(in super::super) async fn make_keys(
     target: &str,
     client: &Client,
     made: &[&TableDefinition],
     all: &Definitions,
-    foreign_keys: bool,
 ) -> Result<(), TargetError> {
     for table in made {
         let parent = parent_of(table, all);
@@ -29,23 +27,39 @@ pub(in super::super) async fn finish_tables(
             }
         }
     }
-    if foreign_keys {
-        for table in made {
-            for constraint in
-                own_constraints(table, parent_of(table, all)).filter(|c| c.kind == 'f')
-            {
-                add_constraint(target, client, table, constraint).await?;
-            }
-        }
-    }
+    Ok(())
+}
+
+/// Makes foreign keys, once the keys that they refer to are there.
+pub(in super::super) async fn make_foreign_keys(
+    target: &str,
+    client: &Client,
+    made: &[&TableDefinition],
+    all: &Definitions,
+) -> Result<(), TargetError> {
     for table in made {
-        let name = qualified(&table.schema, &table.name);
-        run(target, client, &format!("analyze {name}"), &format!("ANALYZE {name}")).await?;
+        for constraint in own_constraints(table, parent_of(table, all)).filter(|c| c.kind == 'f') {
+            add_constraint(target, client, table, constraint).await?;
+        }
     }
     Ok(())
 }
 
-fn parent_of<'a>(table: &TableDefinition, all: &'a Definitions) -> Option<&'a TableDefinition> {
+/// Has the server look at a table's rows, so that it plans well from the first change on.
+pub(in super::super) async fn analyze(
+    target: &str,
+    client: &Client,
+    table: &TableDefinition,
+) -> Result<(), TargetError> {
+    let name = qualified(&table.schema, &table.name);
+    run(target, client, &format!("analyze {name}"), &format!("ANALYZE {name}")).await
+}
+
+/// The table that this one is a partition of, where it is here.
+pub(in super::super) fn parent_of<'a>(
+    table: &TableDefinition,
+    all: &'a Definitions,
+) -> Option<&'a TableDefinition> {
     let of = table.partition_of.as_ref()?;
     all.tables.iter().find(|parent| parent.schema == of.schema && parent.name == of.name)
 }

@@ -10,12 +10,10 @@ use super::{
 };
 use crate::target::{LoadRecord, TargetError, strangers};
 
-/// Removes what an unfinished load left, in one transaction.
-pub(in super::super) async fn discard(
-    place: Place<'_>,
-    unfinished: &LoadRecord,
-) -> Result<(), TargetError> {
+/// Removes what an unfinished load left, in one transaction, once nobody goes on with it any more.
+pub(in super::super) async fn discard(place: Place<'_>) -> Result<(), TargetError> {
     let Place { target, client, .. } = place;
+    let Some(unfinished) = &record::take_over(place).await? else { return Ok(()) };
     run(target, client, "begin a transaction", "BEGIN").await?;
     empty_kept(place, unfinished).await?;
     drop_shadows(place, &unfinished.plan).await?;

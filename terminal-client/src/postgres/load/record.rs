@@ -1,4 +1,9 @@
-use super::{super::connect::error_of, Place};
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use super::{
+    super::{connect::error_of, create::run},
+    Place,
+};
 use crate::target::{LoadPoint, LoadRecord, LoadRow, TargetError};
 
 const EXISTS: &str = "SELECT pg_catalog.to_regclass('tailwater.load') IS NOT NULL";
@@ -21,7 +26,11 @@ INSERT INTO tailwater.load (source, snapshot, plan, point) VALUES ($1, $2, $3, $
 ON CONFLICT (source) DO UPDATE SET snapshot = excluded.snapshot, plan = excluded.plan,
     point = excluded.point, updated_at = now()";
 
-const ADVANCE: &str = "UPDATE tailwater.load SET point = $2, updated_at = now() WHERE source = $1";
+const LOCK: &str = "SELECT snapshot, plan, point FROM tailwater.load WHERE source = $1 FOR UPDATE";
+
+/// Only from what this run wrote last: where another has taken the load over, nothing is written.
+const ADVANCE: &str = "UPDATE tailwater.load SET point = $2, updated_at = now()
+WHERE source = $1 AND point = $3";
 
 const FORSAKE: &str = "UPDATE tailwater.load SET snapshot = '' WHERE source = $1";
 
@@ -37,11 +46,37 @@ pub(in super::super) async fn unfinished(
     if !exists.map_err(failed)? {
         return Ok(None);
     }
-    let row = place.client.query_opt(READ, &[&place.source.as_str()]).await.map_err(failed)?;
+    read(place, READ).await
+}
+
+async fn read(place: Place<'_>, sql: &str) -> Result<Option<LoadRecord>, TargetError> {
+    let failed =
+        |error: tokio_postgres::Error| error_of(place.target, "read tailwater.load", &error);
+    let row = place.client.query_opt(sql, &[&place.source.as_str()]).await.map_err(failed)?;
     let Some(row) = row else { return Ok(None) };
     let field = |at: usize| row.try_get::<_, String>(at).map_err(failed);
     let row = LoadRow { snapshot: field(0)?, plan: field(1)?, point: field(2)? };
     row.read(place.target).map(Some)
+}
+
+/// A name for this run, as no other has had.
+pub(super) fn run_name() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// The record as it is once no other run can change it any more: one whose connections outlive it, or that
+/// goes on without its lock, fails at its next commit.
+pub(super) async fn take_over(place: Place<'_>) -> Result<Option<LoadRecord>, TargetError> {
+    let Place { target, client, .. } = place;
+    run(target, client, "begin a transaction", "BEGIN").await?;
+    let Some(mut record) = read(place, LOCK).await? else {
+        run(target, client, "roll back", "ROLLBACK").await?;
+        return Ok(None);
+    };
+    record.point.run = run_name();
+    write(place, &record).await?;
+    run(target, client, "commit", "COMMIT").await?;
+    Ok(Some(record))
 }
 
 /// Makes the table where it is missing.
@@ -65,9 +100,16 @@ pub(super) async fn write(place: Place<'_>, record: &LoadRecord) -> Result<(), T
 }
 
 /// Notes how far the load is, in the open transaction.
-pub(super) async fn advance(place: Place<'_>, point: &LoadPoint) -> Result<(), TargetError> {
-    let point = LoadRow::point(place.target, point)?;
-    changed(place, place.client.execute(ADVANCE, &[&place.source.as_str(), &point]).await)
+pub(super) async fn advance(
+    place: Place<'_>,
+    before: &LoadPoint,
+    now: &LoadPoint,
+) -> Result<(), TargetError> {
+    let text = |point| LoadRow::point(place.target, point);
+    let (before, now) = (text(before)?, text(now)?);
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+        [&place.source.as_str(), &now, &before];
+    changed(place, place.client.execute(ADVANCE, &values).await)
 }
 
 /// Says that the load cannot go on: what it left will be removed.
@@ -86,7 +128,7 @@ fn changed(place: Place<'_>, rows: Result<u64, tokio_postgres::Error>) -> Result
         Ok(_) => Err(TargetError::Statement {
             target: place.target.to_owned(),
             doing: format!("note how far the load of {} is", place.source),
-            why: "its row in tailwater.load is gone: another program removed it; nothing of this part was loaded".into(),
+            why: "its row in tailwater.load is gone or is not as it was left: another run has taken the load over, or another program changed it; nothing of this part was loaded".into(),
         }),
         Err(error) => Err(error_of(place.target, "write tailwater.load", &error)),
     }

@@ -13,15 +13,18 @@ use super::{
 };
 use crate::target::{LoadPoint, TargetError};
 
+pub(super) const BEGIN_PART: &str = "BEGIN; SET LOCAL synchronous_commit = off";
+
 fn failed(target: &str, table: &str, error: &tokio_postgres::Error) -> TargetError {
     error_of(target, &format!("load the rows of {table}"), error)
 }
 
 impl Load {
-    /// Opens a transaction where none is open.
-    pub(super) async fn open(&mut self, target: &str, client: &Client) -> Result<(), TargetError> {
+    /// Opens a transaction where none is open. A part that a crash of the server undoes goes with the record
+    /// of it; what is `ready` is flushed, and all before it.
+    async fn open(&mut self, target: &str, client: &Client) -> Result<(), TargetError> {
         if !self.open {
-            run(target, client, "begin a transaction", "BEGIN").await?;
+            run(target, client, "begin a transaction", BEGIN_PART).await?;
             self.open = true;
         }
         Ok(())
@@ -80,8 +83,11 @@ impl Load {
         point: &LoadPoint,
     ) -> Result<(), TargetError> {
         self.open(place.target, place.client).await?;
-        record::advance(place, point).await?;
+        let mut committed = self.point.lock().await;
+        let point = LoadPoint { run: committed.run.clone(), ..point.clone() };
+        record::advance(place, &committed, &point).await?;
         run(place.target, place.client, "commit a part of the load", "COMMIT").await?;
+        *committed = point;
         self.open = false;
         Ok(())
     }

@@ -1,4 +1,3 @@
-use tokio_postgres::Client;
 use wire::Snapshot;
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
     record,
     shadow::{any_is_empty, make_shadow, shadow},
 };
-use crate::target::{LoadPlan, LoadRecord, Named, Stored, TargetError};
+use crate::target::{LoadPlan, LoadPoint, LoadRecord, Named, Stored, TargetError, snapshot_id};
 
 const GONE: &str = "
 SELECT count(*) FROM pg_catalog.unnest($1::text[]) n WHERE pg_catalog.to_regclass(n) IS NULL";
@@ -80,26 +79,36 @@ async fn make_missing(
 }
 
 async fn begun(place: Place<'_>, snapshot: &Snapshot, plan: LoadPlan) -> Result<Load, TargetError> {
-    record::write(place, &LoadRecord::begun(snapshot, plan.clone())).await?;
+    let mut record = LoadRecord::begun(snapshot, plan);
+    record.point.run = record::run_name();
+    record::write(place, &record).await?;
     run(place.target, place.client, "commit the tables", "COMMIT").await?;
-    Ok(Load { plan, ..Load::default() })
+    Ok(Load::of(record.plan, record.point))
 }
 
 impl Load {
-    /// Goes on with an unfinished load; none where one of its tables is gone, or the rows of a shadow.
+    /// Goes on with an unfinished load, and from where; none where one of its tables is gone, or the rows
+    /// of a shadow.
     pub(in super::super) async fn resume(
-        target: &str,
-        client: &Client,
-        unfinished: &LoadRecord,
-    ) -> Result<Option<Self>, TargetError> {
-        let plan = unfinished.plan.clone();
+        place: Place<'_>,
+        snapshot: &Snapshot,
+    ) -> Result<Option<(Self, LoadPoint)>, TargetError> {
+        let Place { target, client, .. } = place;
+        let Some(unfinished) = record::take_over(place).await? else { return Ok(None) };
+        if unfinished.snapshot != snapshot_id(snapshot) {
+            return Ok(None);
+        }
+        let plan = &unfinished.plan;
         let shadows = plan.shadowed().iter().map(|kept| shadow(&kept.table));
         let tables = plan.shadowed().iter().chain(&plan.kept).map(|kept| kept.table.clone());
         let all = plan.made.iter().cloned().chain(tables).chain(shadows);
         let names: Vec<String> = all.map(|of| qualified(&of.schema, &of.name)).collect();
         let gone = client.query_one(GONE, &[&names]).await.and_then(|row| row.try_get(0));
         let gone: i64 = gone.map_err(|error| error_of(target, "look up the tables", &error))?;
-        let gone = gone > 0 || any_is_empty(target, client, unfinished).await?;
-        Ok((!gone).then(|| Self { plan, ..Self::default() }))
+        if gone > 0 || any_is_empty(target, client, &unfinished).await? {
+            return Ok(None);
+        }
+        let LoadRecord { plan, point, .. } = unfinished;
+        Ok(Some((Self::of(plan, point.clone()), point)))
     }
 }

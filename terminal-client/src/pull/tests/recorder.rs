@@ -8,7 +8,9 @@ use std::{
 use bytes::Bytes;
 use wire::{Lsn, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
-use crate::target::{LoadPoint, LoadRecord, Named, Operation, Stored, Target, TargetError};
+use crate::target::{
+    LoadPoint, LoadRecord, Named, Operation, RowWriter, Stored, Target, TargetError,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Done {
@@ -44,7 +46,27 @@ impl Recorder {
     }
 }
 
+impl RowWriter for Recorder {
+    async fn begin_table(&mut self, _: &SnapshotTable) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    async fn load_rows(&mut self, _: Bytes) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    async fn end_table(&mut self) -> Result<u64, TargetError> {
+        Ok(0)
+    }
+
+    async fn end_part(&mut self, _: &SourceName, _: &LoadPoint) -> Result<(), TargetError> {
+        Ok(())
+    }
+}
+
 impl Target for Recorder {
+    type Writer = Self;
+
     fn name(&self) -> &str {
         "recorder"
     }
@@ -73,12 +95,13 @@ impl Target for Recorder {
         Ok(())
     }
 
-    async fn resume_load(&mut self, _: &LoadRecord, _: &Snapshot) -> Result<bool, TargetError> {
-        Ok(true)
-    }
-
-    async fn end_part(&mut self, _: &SourceName, _: &LoadPoint) -> Result<(), TargetError> {
-        Ok(())
+    async fn resume_load(
+        &mut self,
+        _: &SourceName,
+        _: &LoadRecord,
+        _: &Snapshot,
+    ) -> Result<Option<LoadPoint>, TargetError> {
+        Ok(None)
     }
 
     async fn begin_load(
@@ -94,16 +117,12 @@ impl Target for Recorder {
         Ok(())
     }
 
-    async fn begin_table(&mut self, _: &SnapshotTable) -> Result<(), TargetError> {
-        Ok(())
+    fn writers(&mut self) -> Vec<&mut Self> {
+        vec![self]
     }
 
-    async fn load_rows(&mut self, _: Bytes) -> Result<(), TargetError> {
-        Ok(())
-    }
-
-    async fn end_table(&mut self) -> Result<u64, TargetError> {
-        Ok(0)
+    fn writer(&mut self) -> &mut Self {
+        self
     }
 
     async fn finish_load(

@@ -14,7 +14,7 @@ use wire::{
 use super::super::{SqliteFile, SqliteTarget};
 use crate::{
     position::Position,
-    target::{Operation, Stored, StoredState, Target, TargetError},
+    target::{Operation, RowWriter, Stored, StoredState, Target, TargetError},
 };
 
 pub(super) fn source() -> SourceName {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     sqlite::SqliteTarget,
-    target::{StoredState, Target},
+    target::{RowWriter, StoredState, Target},
 };
 
 /// Rows of about a kilobyte, so that load and transaction are of 150 MB each.

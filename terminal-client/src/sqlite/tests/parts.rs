@@ -6,7 +6,7 @@ use wire::{Lsn, Snapshot};
 use super::given::{Place, items, snapshot, source, stored, table};
 use crate::{
     sqlite::SqliteTarget,
-    target::{LoadPoint, StoredState, Target, TargetError},
+    target::{LoadPoint, RowWriter, StoredState, Target, TargetError},
 };
 
 /// `items`, with four rows, and an empty table.
@@ -18,7 +18,7 @@ fn two_tables() -> Snapshot {
 }
 
 fn point(rows: u64) -> LoadPoint {
-    LoadPoint { tables: 0, objects: 1, rows, bytes: 10 * rows }
+    LoadPoint { objects: 1, rows, bytes: 10 * rows, ..LoadPoint::default() }
 }
 
 async fn begin(target: &mut SqliteTarget, snapshot: &Snapshot) -> Result<(), TargetError> {
@@ -61,7 +61,7 @@ async fn it_goes_on_behind_the_last_part() {
     let mut target = place.open().await;
     let unfinished = target.unfinished_load(&source()).await.unwrap().unwrap();
     assert_eq!(unfinished.point, point(2));
-    assert!(target.resume_load(&unfinished, &snapshot).await.unwrap());
+    assert!(target.resume_load(&source(), &unfinished, &snapshot).await.unwrap().is_some());
     rows(&mut target, &snapshot, "3\tc\t3\n4\td\t4\n").await.unwrap();
     finish(&mut target, &snapshot).await.unwrap();
     assert_eq!(place.rows("SELECT id, qty FROM items"), ["1|1", "2|2", "3|3", "4|4"]);
@@ -79,7 +79,7 @@ async fn a_part_is_committed_with_its_record_or_not_at_all() {
     let place = interrupted(&snapshot, "").await;
     let mut target = place.open().await;
     let unfinished = target.unfinished_load(&source()).await.unwrap().unwrap();
-    target.resume_load(&unfinished, &snapshot).await.unwrap();
+    target.resume_load(&source(), &unfinished, &snapshot).await.unwrap();
     place.look().execute_batch("DELETE FROM tailwater_load").unwrap();
     rows(&mut target, &snapshot, "3\tc\t3\n").await.unwrap();
     let error = target.end_part(&source(), &point(3)).await.unwrap_err();
@@ -147,7 +147,7 @@ async fn rows_that_something_else_wrote_meanwhile_are_found() {
         place.look().execute_batch(sql).unwrap();
         let mut target = place.open().await;
         let unfinished = target.unfinished_load(&source()).await.unwrap().unwrap();
-        target.resume_load(&unfinished, &snapshot).await.unwrap();
+        target.resume_load(&source(), &unfinished, &snapshot).await.unwrap();
         rows(&mut target, &snapshot, "3\tc\t3\n4\td\t4\n").await.unwrap();
         let error = finish(&mut target, &snapshot).await.unwrap_err().to_string();
         assert!(error.contains("something else wrote to it"), "{error}");
@@ -165,5 +165,5 @@ async fn it_does_not_go_on_without_one_of_its_tables() {
     place.look().execute_batch("DROP TABLE other").unwrap();
     let mut target = place.open().await;
     let unfinished = target.unfinished_load(&source()).await.unwrap().unwrap();
-    assert!(!target.resume_load(&unfinished, &snapshot).await.unwrap());
+    assert!(target.resume_load(&source(), &unfinished, &snapshot).await.unwrap().is_none());
 }

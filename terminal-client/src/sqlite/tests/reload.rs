@@ -6,7 +6,7 @@ use wire::Snapshot;
 use super::given::{Place, items, snapshot, source, stored, table};
 use crate::{
     sqlite::SqliteTarget,
-    target::{LoadPoint, StoredState, Target},
+    target::{LoadPoint, RowWriter, StoredState, Target},
 };
 
 /// `items` with two rows, and a table without columns with three.
@@ -23,7 +23,7 @@ async fn load_parts(target: &mut SqliteTarget, snapshot: &Snapshot) {
         target.load_rows(Bytes::from_static(rows.as_bytes())).await.unwrap();
         target.end_table().await.unwrap();
     }
-    let point = LoadPoint { tables: 2, objects: 0, rows: 0, bytes: 9 };
+    let point = LoadPoint { tables: 2, bytes: 9, ..LoadPoint::default() };
     target.end_part(&source(), &point).await.unwrap();
 }
 
@@ -51,7 +51,7 @@ async fn rows_take_the_place_of_the_old_ones_at_the_end() {
     let mut target = place.open().await;
     let unfinished = target.unfinished_load(&source()).await.unwrap().unwrap();
     assert_eq!(unfinished.plan.kind(), "reload");
-    assert!(target.resume_load(&unfinished, &snapshot).await.unwrap());
+    assert!(target.resume_load(&source(), &unfinished, &snapshot).await.unwrap().is_some());
     target.finish_load(&source(), &stored(300, StoredState::Ready), &snapshot).await.unwrap();
     assert_eq!(place.rows(ROWS), ["1|'new'", "9|'new'", "'none'|3"]);
     assert_eq!(place.rows("SELECT lsn FROM tailwater_position"), ["'0/12C'"]);
@@ -80,7 +80,7 @@ async fn a_shadow_that_something_else_wrote_to_is_not_taken() {
     place.look().execute_batch(&format!("DELETE FROM {name} WHERE id = 9")).unwrap();
     let mut target = place.open().await;
     let unfinished = target.unfinished_load(&source()).await.unwrap().unwrap();
-    target.resume_load(&unfinished, &snapshot).await.unwrap();
+    target.resume_load(&source(), &unfinished, &snapshot).await.unwrap();
     let ready = stored(300, StoredState::Ready);
     let error = target.finish_load(&source(), &ready, &snapshot).await.unwrap_err().to_string();
     assert!(error.contains("its shadow has 1 rows, and the snapshot has 2"), "{error}");
@@ -89,5 +89,5 @@ async fn a_shadow_that_something_else_wrote_to_is_not_taken() {
     let mut target = place.open().await;
     assert_eq!(target.unfinished_load(&source()).await.unwrap().unwrap().snapshot, "");
     place.look().execute_batch(&format!("DROP TABLE {name}")).unwrap();
-    assert!(!target.resume_load(&unfinished, &snapshot).await.unwrap());
+    assert!(target.resume_load(&source(), &unfinished, &snapshot).await.unwrap().is_none());
 }
