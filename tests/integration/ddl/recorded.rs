@@ -5,7 +5,10 @@ use harness::{Cluster, RelayProcess, capture, test};
 use serde_json::{Value, json};
 
 use super::{definitions, recorded, told};
-use crate::setup::{LIMIT, SOURCE, Setup, capture_command, slot_of};
+use crate::{
+    ending::says,
+    setup::{LIMIT, Options, SOURCE, Setup, capture_command, slot_of},
+};
 
 const SHAPES: &str = r#"
 CREATE SCHEMA "Odd Schema";
@@ -268,6 +271,60 @@ fn what_somebody_else_owns_is_refused() {
             "{}",
             ended.stderr
         );
+        Ok(())
+    });
+}
+
+/// Terminals do what the records say: nobody else may write them. One capture of a database records, and the
+/// publication has to carry it.
+#[test]
+fn what_others_could_write_or_record_already_is_refused() {
+    test(async {
+        let (master, relay) =
+            (Cluster::shared().await?.database().await?, RelayProcess::builder().start().await?);
+        let role = format!("writer_{}", master.name());
+        master
+            .execute(&format!(
+                "CREATE ROLE {role}; CREATE TABLE t (id int PRIMARY KEY);
+                 ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO {role}"
+            ))
+            .await?;
+        let refused = async |args: &[&str], words: &[&str]| {
+            let command = capture_command(&master, &relay.url())?.arg("--ddl").args(args);
+            says(&command.run(LIMIT).await?, 2, words);
+            let installed = "SELECT to_regclass('tailwater.schema_changes') IS NOT NULL";
+            anyhow::Ok(master.value(installed).await?)
+        };
+        let what = "tailwater.schema_changes";
+        let left = refused(&[], &[&role, "may write to", what, "REVOKE ALL"]).await?;
+        assert_eq!(left.as_deref(), Some("f"));
+        master
+            .execute(&format!(
+                "ALTER DEFAULT PRIVILEGES REVOKE INSERT ON TABLES FROM {role}; DROP ROLE {role};
+                 CREATE PUBLICATION theirs FOR TABLE t"
+            ))
+            .await?;
+
+        let theirs = ["--publication", "theirs"];
+        let add = "ALTER PUBLICATION \"theirs\" ADD TABLE tailwater.schema_changes";
+        let left = refused(&theirs, &["is not capture's own", add]).await?;
+        assert_eq!(left.as_deref(), Some("f"));
+
+        let options = Options { capture: &["--ddl"], config: None };
+        let mut setup = Setup::with(master, relay, options).await?;
+        let (slot, relay) = (slot_of(&setup.master), setup.relay.url());
+        let own = setup.master.value("SELECT publication FROM tailwater.ddl_settings").await?;
+        let own = own.unwrap_or_default();
+        let other = capture(setup.master.url(), "other", &relay)?.args([
+            "--ddl",
+            "--publication",
+            "theirs",
+            "--slot",
+            &format!("{slot}_other"),
+        ]);
+        let other = other.run(LIMIT).await?;
+        says(&other, 2, &["recorded for the publication", &own, "tailwater-capture remove"]);
+        setup.capture.stop().await?;
         Ok(())
     });
 }

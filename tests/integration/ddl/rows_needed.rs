@@ -11,11 +11,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use harness::{Database, Process, Tables, eventually, test, test_within};
+use harness::{Cluster, Database, Process, Tables, eventually, test, test_within};
 use tokio_postgres::Client;
 
 use super::{followed::same, recorded};
-use crate::setup::{LIMIT, SOURCE, Setup, Target, Terminal};
+use crate::{
+    channels,
+    setup::{LIMIT, Options, SOURCE, Setup, Target, Terminal},
+};
 
 /// An open transaction, older than what follows: no snapshot is complete before it ends.
 pub(super) async fn hold_snapshots_back(setup: &Setup) -> Result<Client> {
@@ -64,6 +67,45 @@ fn rewritten_tables_get_their_rows() {
             &["ALTER TABLE t ALTER b TYPE int USING 7, ALTER b SET NOT NULL, ADD r float8 NOT NULL DEFAULT random()", "DELETE FROM t WHERE id = 4"],
         ])
         .await
+    });
+}
+
+/// Terminals with some of the channels: what is done to tables of others is nothing to them, also while they
+/// go to a snapshot for their own.
+#[test]
+fn terminals_fetch_the_rows_of_their_channels() {
+    test(async {
+        let options = Options { capture: &["--ddl"], config: Some(channels::CONFIG) };
+        let setup = Setup::on(Cluster::shared().await?, channels::TABLES, options).await?;
+        let sales = setup.postgres("sales").await?.channels("sales");
+        let (stock, till) = (setup.sqlite("stock")?.channels("stock"), setup.sqlite("till")?);
+        for terminal in [&sales, &stock, &till] {
+            setup.pull(terminal).await?;
+        }
+        setup
+            .master
+            .execute(
+                "ALTER TABLE warehouse.shelf ADD k uuid DEFAULT gen_random_uuid();
+                 ALTER TABLE order_lines ADD k uuid DEFAULT gen_random_uuid();
+                 ALTER TABLE warehouse.shelf ADD r float8 DEFAULT random();
+                 UPDATE order_lines SET n = 1; UPDATE warehouse.shelf SET n = 1;
+                 ALTER TABLE warehouse.shelf RENAME TO board; ALTER TABLE order_lines DROP n",
+            )
+            .await?;
+        setup.captured().await?;
+        let orders = Tables::only(&["public.order_lines"]);
+        let board = Tables::only(&["warehouse.board"]);
+        for (terminal, tables) in
+            [(&sales, &orders), (&stock, &board), (&till, &orders), (&till, &board)]
+        {
+            setup.pull(terminal).await?;
+            terminal.equals(&setup.master, tables).await?;
+        }
+        let found = "SELECT count(*) FROM pg_class WHERE relname IN ('shelf', 'board', 'elsewhere') AND relkind = 'r'";
+        assert_eq!(sales.value(found).await?.as_deref(), Some("0"));
+        let found = "SELECT count(*) FROM sqlite_schema WHERE name IN ('order_lines', 'elsewhere')";
+        assert_eq!(stock.value(found).await?.as_deref(), Some("0"));
+        Ok(())
     });
 }
 
