@@ -22,6 +22,11 @@ struct Granted {
 
 impl Granted {
     async fn new() -> Result<Self> {
+        Self::with(&[]).await
+    }
+
+    /// With more arguments for capture.
+    async fn with(more: &[&str]) -> Result<Self> {
         let folder = Scratch::new("grants")?;
         let data = folder.path().join("data");
         let token = async |name: &str, role: &str, more: &[&str]| -> Result<String> {
@@ -47,6 +52,7 @@ impl Granted {
         let capture = capture_command(&master, &relay.url())?
             .arg("--config")
             .arg(&config)
+            .args(more)
             .env("TAILWATER_TOKEN", &capture)
             .spawn()?;
         let setup = Setup::assembled(master, relay, capture);
@@ -171,6 +177,37 @@ fn status_says_by_its_exit_code_that_the_relay_told_nothing() {
             assert!(done.stdout.contains("state    ready"), "{}", done.stdout);
             assert_eq!(done.stderr.contains("see above"), code != 0, "{}", done.stderr);
         }
+        Ok(())
+    });
+}
+
+/// Schema changes go to everyone: a table of a channel that the token hides is nothing to the terminal, named or
+/// not.
+#[test]
+fn a_table_of_a_hidden_channel_that_needs_rows_stops_nobody() {
+    test(async {
+        let path = Granted::with(&["--ddl"]).await?;
+        let setup = &path.setup;
+        let (store, till) = (setup.postgres("store").await?, setup.sqlite("till")?);
+        for terminal in [&store, &till] {
+            says(path.pull(terminal, &path.sales)?, 0, &[]).await?;
+        }
+        setup
+            .master
+            .execute(
+                "CREATE TABLE warehouse.filled AS SELECT 1 AS id; ALTER TABLE warehouse.filled ADD PRIMARY KEY (id);
+                 ALTER TABLE warehouse.shelf ADD k uuid DEFAULT gen_random_uuid()",
+            )
+            .await?;
+        path.change().await?;
+        let orders = Tables::only(&["public.order_lines"]);
+        for terminal in [&store, &till] {
+            says(path.pull(terminal, &path.sales)?, 0, &[]).await?;
+            terminal.equals(&setup.master, &orders).await?;
+        }
+        let found =
+            "SELECT count(*) FROM pg_class WHERE relname IN ('shelf', 'filled') AND relkind = 'r'";
+        assert_eq!(store.value(found).await?.as_deref(), Some("0"));
         Ok(())
     });
 }

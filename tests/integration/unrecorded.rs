@@ -153,3 +153,132 @@ fn a_column_of_a_partitioned_table_is_dropped_at_its_top() {
         setup.all_equal(&[&store, &till]).await
     });
 }
+
+/// Rows of the old shape and of the new one come in one pull: the ones before are there when it is looked.
+#[test]
+fn a_new_column_is_looked_at_behind_the_rows_before_it() {
+    test(async {
+        let (setup, terminals) = loaded(T).await?;
+        setup.master.execute("INSERT INTO u VALUES (1)").await?;
+        setup
+            .master
+            .execute("ALTER TABLE u ADD k int DEFAULT 5; INSERT INTO u VALUES (2, 6)")
+            .await?;
+        for terminal in &terminals {
+            let said = stopped(&setup, terminal).await?;
+            assert!(said.contains("ADD COLUMN \"k\""), "{said}");
+            assert_eq!(terminal.value("SELECT count(*) FROM u").await?.as_deref(), Some("1"));
+            let add = "ALTER TABLE u ADD COLUMN k int DEFAULT 5";
+            terminal.execute(add).await?;
+        }
+        setup.all_equal(&[&terminals[0], &terminals[1]]).await
+    });
+}
+
+/// One partition without rows says nothing of the others.
+#[test]
+fn a_new_column_of_a_partitioned_table_is_added_where_all_of_it_is_empty() {
+    test(async {
+        let before = "CREATE TABLE p (id int PRIMARY KEY, b int) PARTITION BY LIST (id);
+            CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1, 2); CREATE TABLE p2 PARTITION OF p DEFAULT; INSERT INTO p VALUES (9, 9)";
+        let (setup, [store, _]) = loaded(before).await?;
+        setup
+            .master
+            .execute("ALTER TABLE p ADD k int DEFAULT 5; INSERT INTO p VALUES (1, 1, 1)")
+            .await?;
+        let said = stopped(&setup, &store).await?;
+        assert!(said.contains("ADD COLUMN \"k\""), "{said}");
+        store.execute("ALTER TABLE p ADD COLUMN k int DEFAULT 5").await?;
+        setup.pull(&store).await?;
+        store.equals(&setup.master, &Tables::All).await
+    });
+}
+
+/// A name that another table has by now: its rows are not those that are here.
+#[test]
+fn tables_that_change_places_stop_a_terminal() {
+    test(async {
+        let before = "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1);
+            CREATE TABLE next (id int PRIMARY KEY, n int); INSERT INTO next VALUES (1, 2)";
+        let (setup, terminals) = loaded(before).await?;
+        setup
+            .master
+            .execute("BEGIN; ALTER TABLE t RENAME TO old; ALTER TABLE next RENAME TO t; COMMIT; UPDATE t SET n = 3")
+            .await?;
+        for terminal in &terminals {
+            let said = stopped(&setup, terminal).await?;
+            assert!(said.contains("is another one on the master"), "{said}");
+            assert_eq!(terminal.value("SELECT n FROM t").await?.as_deref(), Some("1"));
+            terminal.execute("ALTER TABLE t RENAME TO old").await?;
+            terminal.execute("ALTER TABLE next RENAME TO t").await?;
+        }
+        setup.master.execute("INSERT INTO old VALUES (2, 2)").await?;
+        setup.all_equal(&[&terminals[0], &terminals[1]]).await
+    });
+}
+
+#[test]
+fn a_table_that_is_made_anew_stops_a_terminal_that_has_rows_of_the_other() {
+    test(async {
+        let (mut setup, terminals) = loaded(T).await?;
+        setup
+            .master
+            .execute("DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, a text, b int)")
+            .await?;
+        setup.kill_capture()?;
+        setup.captured().await?;
+        let published = "SELECT count(*) FROM pg_publication_tables WHERE tablename = 't'";
+        harness::eventually("the new table is published", LIMIT, async || {
+            Ok(setup.master.value(published).await?.as_deref() == Some("1"))
+        })
+        .await?;
+        setup.master.execute("INSERT INTO t VALUES (1, 'new', 1)").await?;
+        for terminal in &terminals {
+            let said = stopped(&setup, terminal).await?;
+            assert!(said.contains("is another one on the master"), "{said}");
+            assert_eq!(terminal.value("SELECT count(*) FROM t").await?.as_deref(), Some("20"));
+            terminal.execute(advised(&said, "DELETE FROM")?).await?;
+        }
+        setup.all_equal(&[&terminals[0], &terminals[1]]).await
+    });
+}
+
+/// A table joins with rows, is changed and goes again, before any snapshot has it that a late terminal meets.
+#[test]
+fn a_table_that_joined_and_went_again_is_passed_over() {
+    test(async {
+        let (mut setup, terminals) = loaded(T).await?;
+        let (late, file) = (setup.postgres("late").await?, setup.sqlite("file")?);
+        setup.all_equal(&[&late, &file]).await?;
+        for (table, then) in [
+            (
+                "brief",
+                "UPDATE brief SET n = 2; INSERT INTO brief VALUES (2, 2); TRUNCATE brief; INSERT INTO brief VALUES (3, 3); DROP TABLE brief",
+            ),
+            ("stays", "UPDATE stays SET n = 2"),
+        ] {
+            let make = format!(
+                "CREATE TABLE {table} (id int PRIMARY KEY, n int); INSERT INTO {table} VALUES (1, 1)"
+            );
+            setup.master.execute(&make).await?;
+            setup.kill_capture()?;
+            let published =
+                format!("SELECT count(*) FROM pg_publication_tables WHERE tablename = '{table}'");
+            harness::eventually("the table is published", LIMIT, async || {
+                Ok(setup.master.value(&published).await?.as_deref() == Some("1"))
+            })
+            .await?;
+            for terminal in &terminals {
+                setup.captured().await?;
+                setup.pull(terminal).await?;
+            }
+            setup.master.execute(then).await?;
+        }
+        setup.captured().await?;
+        for terminal in [&late, &file] {
+            setup.pull(terminal).await?;
+            terminal.equals(&setup.master, &Tables::All).await?;
+        }
+        Ok(())
+    });
+}

@@ -220,10 +220,11 @@ impl Target for PostgresTarget {
         &mut self,
         source: &SourceName,
         known: Option<&KnownTable>,
+        namesake: bool,
         relation: &Arc<Relation>,
     ) -> Result<(), TargetError> {
         let place = Place { target: &self.name, client: self.client(), source };
-        known::meet(place, known, relation).await
+        known::meet(place, known, namesake, relation).await
     }
 
     async fn alter(

@@ -13,7 +13,7 @@ use super::{
     place::Place,
     quote::{ident, qualified},
 };
-use crate::target::{KnownTable, TargetError, gone_columns, renamed_table};
+use crate::target::{KnownTable, TargetError, another_table, gone_columns, renamed_table};
 
 const EXISTS: &str = "SELECT pg_catalog.to_regclass('tailwater.known') IS NOT NULL";
 
@@ -90,6 +90,7 @@ async fn forget(place: Place<'_>, oid: Option<u32>) -> Result<(), TargetError> {
 pub(super) async fn meet(
     place: Place<'_>,
     known: Option<&KnownTable>,
+    namesake: bool,
     relation: &Arc<Relation>,
 ) -> Result<(), TargetError> {
     let Place { target, client, .. } = place;
@@ -101,11 +102,21 @@ pub(super) async fn meet(
         advice,
     };
     let here = table(client, &relation.schema, &relation.name).await.map_err(failed)?;
-    if let (Some(known), None) = (known.filter(|known| known.is_renamed(relation)), &here) {
-        let of = &known.table;
-        if table(client, &of.schema, &of.name).await.map_err(failed)?.is_some() {
-            return Err(wrong(renamed(known, relation)));
+    let under_its_old_name = match known.filter(|known| known.is_renamed(relation)) {
+        Some(KnownTable { table: of, .. }) => {
+            table(client, &of.schema, &of.name).await.map_err(failed)?.is_some()
         }
+        None => false,
+    };
+    match (known, &here) {
+        (Some(known), None) if under_its_old_name => return Err(wrong(renamed(known, relation))),
+        (known, Some(of)) if namesake && of.is_table() => {
+            let name = root_of(place, of).await?;
+            if under_its_old_name || known.is_none() && has_rows(place, &name).await? {
+                return Err(wrong(another_table(&qualified(&of.schema, &of.name))));
+            }
+        }
+        _ => {}
     }
     if let Some(here) = here.filter(Table::is_table) {
         let name = root_of(place, &here).await?;
@@ -118,7 +129,7 @@ pub(super) async fn meet(
         if !gone.is_empty() {
             return Err(wrong(gone_columns(&name, &gone, &new, "")));
         }
-        if new.is_empty() || !add_to_empty(place, &here, &name, &new).await? {
+        if new.is_empty() || !add_to_empty(place, &name, &new).await? {
             check_binding(target, relation, &here)?;
         }
     }
@@ -128,14 +139,11 @@ pub(super) async fn meet(
 /// No row that is here lacks a value in a new column where there is none.
 async fn add_to_empty(
     place: Place<'_>,
-    here: &Table,
     name: &str,
     new: &[(String, String)],
 ) -> Result<bool, TargetError> {
     let Place { target, client, .. } = place;
-    let any = format!("SELECT EXISTS (SELECT FROM {})", qualified(&here.schema, &here.name));
-    let any = client.query_one(&any, &[]).await.and_then(|row| row.try_get(0));
-    if any.map_err(|error| error_of(target, "look for rows", &error))? {
+    if has_rows(place, name).await? {
         return Ok(false);
     }
     for (column, of) in new {
@@ -144,6 +152,12 @@ async fn add_to_empty(
         tracing::info!("{sql}");
     }
     Ok(true)
+}
+
+async fn has_rows(place: Place<'_>, name: &str) -> Result<bool, TargetError> {
+    let any = format!("SELECT EXISTS (SELECT FROM {name})");
+    let any = place.client.query_one(&any, &[]).await.and_then(|row| row.try_get(0));
+    any.map_err(|error| error_of(place.target, "look for rows", &error))
 }
 
 /// Columns come and go at the topmost table of a partition tree.

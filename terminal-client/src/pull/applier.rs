@@ -102,9 +102,10 @@ impl<'a, T: Target> Applier<'a, T> {
         }
         let changes = batch.operations.len() as u64;
         let source = &self.settings.source;
-        self.noted.meet(self.target, source, &batch.operations, |_| false).await?;
-        if changes > 0 {
-            self.target.apply(batch.operations).await?;
+        let mut operations = batch.operations;
+        while !operations.is_empty() {
+            let next = self.noted.next(self.target, source, &mut operations, |_| false).await?;
+            self.target.apply(next).await?;
         }
         if !batch.sequences.is_empty() {
             self.target.set_sequences(&batch.sequences).await?;
@@ -135,8 +136,7 @@ impl<'a, T: Target> Applier<'a, T> {
 
     /// What comes next has all rows of our tables.
     fn lacks_nothing(&self, batch: &Batch) -> Result<(), PullError> {
-        let map = &self.stored.channel_map;
-        let ours = |of: &&Altered| self.settings.has_table(map, &of.change);
+        let ours = |of: &&Altered| self.stored.has_table(&of.change);
         let needed = |lsn: Lsn, table: String, joined: bool| {
             let source_name = self.settings.source.clone();
             Err(PullError::RowsNeeded { source_name, lsn, table, joined })
@@ -146,7 +146,7 @@ impl<'a, T: Target> Applier<'a, T> {
             return needed(*lsn, table, change.before.is_none());
         }
         match &batch.joined {
-            Some((lsn, table)) if self.settings.has_joined(map, table) => {
+            Some((lsn, table)) if self.stored.has_joined(table) => {
                 needed(*lsn, table.to_string(), true)
             }
             _ => Ok(()),
@@ -155,7 +155,7 @@ impl<'a, T: Target> Applier<'a, T> {
 
     /// Does to a table what was done to it on the master, in its place among the rows.
     async fn alter(&mut self, lsn: Lsn, change: &SchemaChange) -> Result<(), PullError> {
-        if !self.settings.has_table(&self.stored.channel_map, change) {
+        if !self.stored.has_table(change) {
             return Ok(());
         }
         self.target.alter(&self.settings.source, lsn, change).await?;

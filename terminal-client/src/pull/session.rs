@@ -125,6 +125,11 @@ impl<T: Target> Session<'_, T> {
                     return Ok(End::Stopped { applied: stored.map(|stored| stored.position.lsn) });
                 };
                 note(status, &loaded);
+                let lineage = loaded.position.lineage;
+                if stored.is_some_and(|before| before.position.lineage != lineage) {
+                    // Positions of one history mean nothing in another.
+                    fixed = None;
+                }
                 stored = Some(loaded);
             }
             let Some(now) = stored.clone() else { return Ok(End::Stopped { applied: None }) };
@@ -158,7 +163,6 @@ impl<T: Target> Session<'_, T> {
                     self.target.roll_back().await?;
                     stored = self.target.stored(&self.settings.source).await?;
                     order = stored.clone().map(Order::Succeeding);
-                    // Positions of one history mean nothing in another.
                     fixed = None;
                 }
                 ended => return ended,
@@ -224,9 +228,12 @@ impl<T: Target> Session<'_, T> {
             let (target, settings, progress) = (&mut *self.target, &self.settings, self.progress);
             approach(Refetch { target, settings, progress, spool, status }, before).await
         };
-        if let Err(error) = done.await {
-            // The next pull tries again.
-            tracing::warn!(%error, "what comes before {lsn} was not applied either");
+        tokio::select! {
+            done = done => if let Err(error) = done {
+                // The next pull tries again.
+                tracing::warn!(%error, "what comes before {lsn} was not applied either");
+            },
+            () = self.stop.cancelled() => {}
         }
     }
 

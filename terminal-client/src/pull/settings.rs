@@ -1,8 +1,6 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use wire::{
-    ChannelMap, ChannelName, ChannelSet, JoinedTable, SchemaChange, SourceName, TerminalName,
-};
+use wire::{ChannelName, ChannelSet, SourceName, TerminalName};
 
 use super::error::PullError;
 use crate::{fetch::Relays, target::Stored};
@@ -62,18 +60,6 @@ impl Settings {
     /// Whether a channel is one of those asked for; the control channel always is.
     pub(super) fn wants(&self, channel: &ChannelName) -> bool {
         channel.is_control() || self.channels.is_empty() || self.channels.contains(channel)
-    }
-
-    /// Whether a schema change is one of a table that the terminal has: they go to everyone, and it has the
-    /// tables of some channels only.
-    pub(super) fn has_table(&self, map: &ChannelMap, change: &SchemaChange) -> bool {
-        let table = change.table();
-        table.is_some_and(|of| self.wants(&map.channel(of.oid, &of.schema, &of.name)))
-    }
-
-    /// Whether a table that joins is one of the terminal's.
-    pub(super) fn has_joined(&self, map: &ChannelMap, table: &JoinedTable) -> bool {
-        self.wants(&map.channel(table.oid, &table.schema, &table.name))
     }
 
     /// Refuses other channels by name than those that the target was loaded with. Where none are named,

@@ -1,9 +1,15 @@
 //! Applies the log in one target transaction, to exactly a position that need be no commit.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, watch};
-use wire::{Change, Definitions, Hash, JoinedTable, Lsn, SchemaChange, Snapshot, TableDefinition};
+use wire::{
+    Change, Definitions, Hash, JoinedTable, Lsn, Relation, SchemaChange, Snapshot, TableDefinition,
+};
 
 use super::{
     bundle::Bundle,
@@ -35,6 +41,8 @@ pub(super) struct Until<'a, T> {
     noted: Noted,
     /// Tables whose rows come from the snapshot, by OID: they have none until then.
     pub(super) lacking: BTreeMap<u32, String>,
+    /// Tables that joined with rows that no snapshot has, and left again, by OID.
+    passed: BTreeSet<u32>,
     pub(super) transactions: u64,
     pub(super) changes: u64,
 }
@@ -58,6 +66,7 @@ impl<'a, T: Target> Until<'a, T> {
             relations: None,
             noted: Noted::default(),
             lacking: BTreeMap::new(),
+            passed: BTreeSet::new(),
             transactions: 0,
             changes: 0,
         }
@@ -119,14 +128,16 @@ impl<'a, T: Target> Until<'a, T> {
             self.empty(change).await?;
         }
         let source = &self.settings.source;
-        let lacking = |oid| self.lacking.contains_key(&oid);
-        self.noted.meet(self.target, source, &batch.operations, lacking).await?;
         let mut operations = batch.operations;
-        operations.retain(|operation| !self.is_in_the_snapshot(operation));
-        if !operations.is_empty() {
-            self.changes += operations.len() as u64;
-            self.progress.changes(operations.len() as u64);
-            self.target.apply(operations).await?;
+        while !operations.is_empty() {
+            let elsewhere = |oid| self.lacking.contains_key(&oid) || self.passed.contains(&oid);
+            let mut next = self.noted.next(self.target, source, &mut operations, elsewhere).await?;
+            next.retain(|operation| !self.is_elsewhere(operation));
+            if !next.is_empty() {
+                self.changes += next.len() as u64;
+                self.progress.changes(next.len() as u64);
+                self.target.apply(next).await?;
+            }
         }
         if !batch.sequences.is_empty() {
             self.target.set_sequences(&batch.sequences).await?;
@@ -149,21 +160,26 @@ impl<'a, T: Target> Until<'a, T> {
         Ok(())
     }
 
-    /// Whether it is a change of a row that comes from the snapshot as it is then. A TRUNCATE is applied: it
-    /// finds nothing, and tables that refer to each other can only be truncated together.
-    fn is_in_the_snapshot(&self, operation: &Operation) -> bool {
+    /// Whether it is a change of a row that comes from the snapshot as it is then, or of a table that is not
+    /// there any more. A TRUNCATE is applied: it finds nothing, and tables that refer to each other can only be
+    /// truncated together.
+    fn is_elsewhere(&self, operation: &Operation) -> bool {
+        let passed = |of: &Arc<Relation>| self.passed.contains(&of.oid);
         match &operation.change {
             Change::Insert { relation, .. }
             | Change::Update { relation, .. }
-            | Change::Delete { relation, .. } => self.lacking.contains_key(&relation.oid),
-            Change::Truncate { .. } | Change::Message { .. } => false,
+            | Change::Delete { relation, .. } => {
+                self.lacking.contains_key(&relation.oid) || passed(relation)
+            }
+            Change::Truncate { .. } => operation.change.relations().iter().all(passed),
+            Change::Message { .. } => false,
         }
     }
 
     /// From here on the table's rows are the snapshot's; one that is not there yet has none.
     async fn empty(&mut self, change: &SchemaChange) -> Result<(), PullError> {
         let was = change.before.as_ref().and_then(|of| of.tables.first());
-        let ours = self.settings.has_table(&self.stored.channel_map, change);
+        let ours = self.stored.has_table(change);
         let Some(was) = was.filter(|_| ours) else { return Ok(()) };
         if self.lacking.insert(change.oid, was.to_string()).is_none() {
             self.target.empty(&self.settings.source, &named(was)).await?;
@@ -172,7 +188,7 @@ impl<'a, T: Target> Until<'a, T> {
     }
 
     async fn alter(&mut self, lsn: Lsn, change: &SchemaChange) -> Result<(), PullError> {
-        if !self.settings.has_table(&self.stored.channel_map, change) {
+        if !self.stored.has_table(change) {
             return Ok(());
         }
         let source = &self.settings.source;
@@ -204,7 +220,7 @@ impl<'a, T: Target> Until<'a, T> {
 
     /// Without `--ddl` a record tells only which table joined; what it is like, the snapshot does.
     async fn join(&mut self, lsn: Lsn, table: &JoinedTable) -> Result<(), PullError> {
-        if !self.settings.has_joined(&self.stored.channel_map, table) {
+        if !self.stored.has_joined(table) {
             return Ok(());
         }
         let Some(snapshot) = self.snapshot else {
@@ -216,6 +232,7 @@ impl<'a, T: Target> Until<'a, T> {
         let definition = of.tables.iter().find(|of| of.oid == table.oid && has_rows);
         let Some(definition) = definition else {
             tracing::warn!(%lsn, "{table} joined, and is not in the snapshot at {}: it left since", snapshot.lsn);
+            self.passed.insert(table.oid);
             return Ok(());
         };
         let its = |column: &(String, String, String)| {

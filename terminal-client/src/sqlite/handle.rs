@@ -183,10 +183,13 @@ impl Target for SqliteTarget {
         &mut self,
         source: &SourceName,
         known: Option<&KnownTable>,
+        namesake: bool,
         relation: &Arc<Relation>,
     ) -> Result<(), TargetError> {
         let (source, known, relation) = (source.clone(), known.cloned(), relation.clone());
-        self.worker.call(move |session| session.meet(&source, known.as_ref(), &relation)).await
+        self.worker
+            .call(move |session| session.meet(&source, known.as_ref(), namesake, &relation))
+            .await
     }
 
     async fn alter(

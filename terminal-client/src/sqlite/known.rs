@@ -11,7 +11,7 @@ use super::{
     schema::{Shape, quote, table_name},
     values::Kind,
 };
-use crate::target::{KnownTable, TargetError, gone_columns, renamed_table};
+use crate::target::{KnownTable, TargetError, another_table, gone_columns, renamed_table};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS tailwater_known (
     source TEXT NOT NULL, oid INTEGER NOT NULL, told TEXT NOT NULL, PRIMARY KEY (source, oid))";
@@ -97,6 +97,7 @@ pub(super) fn meet(
     database: &Database,
     source: &SourceName,
     known: Option<&KnownTable>,
+    namesake: bool,
     relation: &Arc<Relation>,
 ) -> Result<(), TargetError> {
     let wrong = |(why, advice): (String, String)| TargetError::Table {
@@ -109,13 +110,25 @@ pub(super) fn meet(
         |name: &str| database.did("look up the tables", Shape::read(&database.connection, name));
     let name = table_name(&relation.schema, &relation.name);
     let here = look_up(&name)?;
-    if let (Some(known), None) = (known.filter(|known| known.is_renamed(relation)), &here) {
-        let old = table_name(&known.table.schema, &known.table.name);
-        if look_up(&old)?.is_some() {
-            let (old, new) = (quote(&old), quote(&name));
+    let old = known.filter(|known| known.is_renamed(relation));
+    let old = old.map(|known| table_name(&known.table.schema, &known.table.name));
+    let old = match old {
+        Some(old) if look_up(&old)?.is_some() => Some(quote(&old)),
+        _ => None,
+    };
+    match (old, &here) {
+        (Some(old), None) => {
+            let new = quote(&name);
             let statement = format!("ALTER TABLE {old} RENAME TO {new}");
             return Err(wrong(renamed_table(&old, &new, &statement)));
         }
+        (old, Some(of)) if namesake && of.kind == "table" => {
+            let name = quote(&name);
+            if old.is_some() || known.is_none() && has_rows(database, &name)? {
+                return Err(wrong(another_table(&name)));
+            }
+        }
+        _ => {}
     }
     if let Some(here) = here.filter(|here| here.kind == "table") {
         let comes = |name: &str| {
@@ -143,6 +156,11 @@ pub(super) fn meet(
     write(database, source, relation.oid, &KnownTable::of_relation(relation))
 }
 
+fn has_rows(database: &Database, table: &str) -> Result<bool, TargetError> {
+    let any = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+    database.did("look for rows", database.connection.query_row(&any, [], |row| row.get(0)))
+}
+
 /// No row that is here lacks a value in a new column where there is none.
 fn add_to_empty(
     database: &Database,
@@ -150,8 +168,7 @@ fn add_to_empty(
     new: &[(String, String)],
 ) -> Result<(), TargetError> {
     let connection = &database.connection;
-    let any = format!("SELECT EXISTS (SELECT 1 FROM {table})");
-    if database.did("look for rows", connection.query_row(&any, [], |row| row.get(0)))? {
+    if has_rows(database, table)? {
         return Ok(());
     }
     for (column, of) in new {

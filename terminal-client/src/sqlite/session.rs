@@ -246,12 +246,13 @@ impl Session {
         &mut self,
         source: &SourceName,
         known: Option<&KnownTable>,
+        namesake: bool,
         relation: &Arc<Relation>,
     ) -> Result<(), TargetError> {
         if self.database.connection.is_autocommit() {
             return Err(self.misused("a definition outside of a transaction"));
         }
-        known::meet(&self.database, source, known, relation)
+        known::meet(&self.database, source, known, namesake, relation)
     }
 
     pub(super) fn empty(&self, table: &Named) -> Result<(), TargetError> {

@@ -161,14 +161,16 @@ pub trait Target: Send {
     }
 
     /// Sees, in the open transaction, whether the table here can take what comes by a definition that is new;
-    /// `known` is what the stream told before. Adds columns that are new to a table without rows.
+    /// `known` is what the stream told before, and `namesake` whether it told of another table by that name.
+    /// Adds columns that are new to a table without rows.
     fn meet(
         &mut self,
         source: &SourceName,
         known: Option<&KnownTable>,
+        namesake: bool,
         relation: &Arc<Relation>,
     ) -> impl Future<Output = Result<(), TargetError>> + Send {
-        let _ = (source, known, relation);
+        let _ = (source, known, namesake, relation);
         std::future::ready(Ok(()))
     }
 

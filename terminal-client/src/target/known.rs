@@ -85,6 +85,16 @@ pub fn gone_columns(
     (why, advice)
 }
 
+/// What is wrong where the table of a name is another one on the master than before, and what to do.
+pub fn another_table(table: &str) -> (String, String) {
+    let why = "the table of that name is another one on the master than the one whose rows are here: that was renamed or \
+               dropped there";
+    let advice = format!(
+        "if it was renamed, give {table} its other name here too; if it was dropped, run DELETE FROM {table}; then pull again"
+    );
+    (why.to_owned(), advice)
+}
+
 /// What is wrong where a table has another name on the master, and what to do.
 pub fn renamed_table(from: &str, to: &str, statements: &str) -> (String, String) {
     let why = format!("it is the master's table that is here as {from}, and was renamed there");

@@ -13,7 +13,7 @@ mod stored;
 
 pub use error::{LATER_COLUMN, TargetError, Unapplied};
 pub use interface::{RowWriter, Target};
-pub use known::{KnownTable, gone_columns, renamed_table};
+pub use known::{KnownTable, another_table, gone_columns, renamed_table};
 pub use load::{Kept, LoadPlan, LoadRecord, LoadRow, Reload, shadow_name, snapshot_id};
 pub use load_point::{LoadPoint, LoadedObject, WrongRows};
 pub use named::Named;

@@ -1,4 +1,4 @@
-use wire::{ChannelMap, ChannelName, ChannelSet, Lsn};
+use wire::{ChannelMap, ChannelName, ChannelSet, JoinedTable, Lsn, SchemaChange};
 
 use crate::position::Position;
 
@@ -43,6 +43,22 @@ impl Stored {
     /// The channels it was loaded with.
     pub fn channel_set(&self) -> ChannelSet {
         ChannelSet::of(self.channels.as_ref())
+    }
+
+    /// Whether a schema change is one of a table that the target has: they go to everyone, and it may have the
+    /// tables of some channels only.
+    pub fn has_table(&self, change: &SchemaChange) -> bool {
+        let table = change.table();
+        table.is_some_and(|of| self.has(&self.channel_map.channel(of.oid, &of.schema, &of.name)))
+    }
+
+    /// Whether a table that joins is one of the target's.
+    pub fn has_joined(&self, table: &JoinedTable) -> bool {
+        self.has(&self.channel_map.channel(table.oid, &table.schema, &table.name))
+    }
+
+    fn has(&self, channel: &ChannelName) -> bool {
+        self.channels.as_ref().is_none_or(|channels| channels.contains(channel))
     }
 
     /// The position that the target's data has, once its first load is complete.

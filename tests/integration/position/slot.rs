@@ -41,7 +41,7 @@ fn an_invalidated_slot_is_lost_by_name() {
         says(
             &done,
             3,
-            &[&slot, "invalidated", "max_slot_wal_keep_size", "tailwater-capture remove"],
+            &[&slot, "invalidated", "max_slot_wal_keep_size", "tailwater-capture adopt"],
         );
         assert_eq!(setup.relay.lag(SOURCE).await?.capture.state, "slot-lost");
         let check_args =

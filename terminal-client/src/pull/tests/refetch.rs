@@ -198,7 +198,9 @@ async fn one_transaction_leads_to_exactly_the_snapshot() {
         Done::Rows("public.t".into()),
         Done::Commit(lsn(35)),
         Done::Begin,
-        Done::Apply(vec![(lsn(50), 2)]),
+        // One definition after the other.
+        Done::Apply(vec![(lsn(50), 1)]),
+        Done::Apply(vec![(lsn(50), 1)]),
         Done::Commit(lsn(50)),
     ];
     assert_eq!(done, [before(), expected.to_vec()].concat());

@@ -178,7 +178,7 @@ async fn met(place: &Place, of: &TableDefinition) -> Result<(), TargetError> {
     let (mut target, relation) = (place.open().await, relation(of));
     let known = target.known_tables(&source()).await?;
     target.begin().await?;
-    target.meet(&source(), known.get(&relation.oid), &relation).await
+    target.meet(&source(), known.get(&relation.oid), false, &relation).await
 }
 
 #[tokio::test]
