@@ -1,5 +1,7 @@
 //! The sources of a relay: a folder each.
 
+mod source;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -10,90 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wire::{Facts, SourceName, Succession, TerminalName};
+use wire::{Facts, SourceName, Succession};
 
+pub(crate) use self::source::Source;
 use crate::{
-    fleet::{Clock, Fleet, FleetLimits, TerminalRecord},
-    log::{Changes, Growth, Log, LogSettings, Refusal, StoreError, clear},
-    requests::{Requests, SnapshotRule},
+    fleet::{Clock, Fleet, FleetLimits},
+    log::{Log, LogSettings, Refusal, StoreError, clear},
+    requests::SnapshotRule,
 };
-
-/// A source that is served.
-#[derive(Debug)]
-pub(crate) struct Source {
-    /// Its name.
-    pub name: SourceName,
-    /// Its log.
-    pub log: Log,
-    /// What is wanted of its capture.
-    pub requests: Requests,
-    fleet: Mutex<Fleet>,
-    /// Held from taking what is unsaved until it is written, so that a terminal which is forgotten
-    /// meanwhile does not come back.
-    saving: Mutex<()>,
-}
-
-impl Source {
-    /// Its terminals and its capture.
-    pub(crate) fn fleet(&self) -> MutexGuard<'_, Fleet> {
-        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets a terminal; `false` where it is not known. Blocks.
-    pub(crate) fn forget(&self, name: &TerminalName) -> Result<bool, StoreError> {
-        let known = self.fleet().forget(name);
-        self.save().map(|()| known)
-    }
-
-    /// Wants a snapshot where the log has outgrown the newest, unless one is wanted already. Blocks.
-    pub(crate) fn want_snapshot_by(&self, rule: &SnapshotRule) -> Result<(), StoreError> {
-        if rule.factor <= 0.0 || self.requests.wants_snapshot() {
-            return Ok(());
-        }
-        let growth = self.log.growth()?.filter(|growth| rule.is_outgrown(growth));
-        if let (Some(Growth { snapshot, log }), Some(head)) = (growth, self.log.standing().head) {
-            self.requests.want_snapshot(head);
-            tracing::info!(source = %self.name, %head, snapshot_bytes = snapshot, log_bytes = log,
-                "the log has outgrown its newest snapshot: a new one is wanted of capture");
-        }
-        Ok(())
-    }
-
-    /// Writes down what was heard since the last time. Blocks.
-    pub(crate) fn save(&self) -> Result<(), StoreError> {
-        let _one = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        let terminals = self.fleet().take_unsaved();
-        self.save_terminals(&terminals).inspect_err(|_| {
-            let names = terminals.iter().map(|(name, _)| name.clone());
-            self.fleet().keep_unsaved(names);
-        })?;
-        let capture = self.fleet().take_unsaved_capture();
-        let Some(capture) = capture else { return Ok(()) };
-        let mut changes = Changes::new();
-        changes.capture(&capture)?;
-        self.log.catalog().write(changes)
-    }
-
-    fn save_terminals(
-        &self,
-        terminals: &[(TerminalName, Option<TerminalRecord>)],
-    ) -> Result<(), StoreError> {
-        for batch in terminals.chunks(SAVED_AT_ONCE) {
-            let mut changes = Changes::new();
-            for (name, record) in batch {
-                match record {
-                    Some(record) => changes.terminal(name, record)?,
-                    None => changes.forget_terminal(name),
-                }
-            }
-            self.log.catalog().write(changes)?;
-        }
-        Ok(())
-    }
-}
-
-/// Terminals' records in one batch.
-const SAVED_AT_ONCE: usize = 256;
 
 /// A source, or why it cannot be served.
 type Opened = Result<Arc<Source>, Arc<StoreError>>;
@@ -106,10 +32,22 @@ pub(crate) struct Sources {
     limits: FleetLimits,
     clock: Clock,
     opened: RwLock<BTreeMap<SourceName, Opened>>,
-    /// Held while a source is begun.
+    ours: Arc<Ours>,
+}
+
+/// What keeps others from making and removing logs.
+#[derive(Debug)]
+struct Ours {
+    /// Held while a source is begun, and while what is not its living log's is removed.
     beginning: Mutex<()>,
     /// Locked as long as this relay runs.
     _lock: File,
+}
+
+impl Ours {
+    fn hold(&self) -> MutexGuard<'_, ()> {
+        self.beginning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Answers under way may go on reading a log that another has succeeded, for so long.
@@ -137,8 +75,7 @@ impl Sources {
             limits,
             clock,
             opened: RwLock::default(),
-            beginning: Mutex::default(),
-            _lock: lock,
+            ours: Arc::new(Ours { beginning: Mutex::default(), _lock: lock }),
         };
         for entry in fs::read_dir(data_dir).map_err(io)? {
             let entry = entry.map_err(io)?;
@@ -146,10 +83,18 @@ impl Sources {
             let name = name.to_str().filter(|name| !NOT_SOURCES.contains(name));
             let Some(name) = name.and_then(|name| SourceName::new(name).ok()) else { continue };
             if entry.path().is_dir() {
-                sources.open_source(&name);
+                sources.open_alone(&name);
             }
         }
         Ok(sources)
+    }
+
+    /// Where nobody reads an earlier log of it.
+    fn open_alone(&self, name: &SourceName) {
+        self.open_source(name);
+        if let Some(Ok(_)) = self.get(name) {
+            clear_away(name, &self.data_dir.join(name.as_str()));
+        }
     }
 
     fn open_source(&self, name: &SourceName) {
@@ -168,15 +113,12 @@ impl Sources {
     fn try_open(&self, name: &SourceName) -> Result<Option<Source>, StoreError> {
         let folder = self.data_dir.join(name.as_str());
         let Some(log) = Log::open(&folder, name, self.settings.clone())? else { return Ok(None) };
-        clear_away(name, &folder);
         if let Some(damage) = &log.standing().damage {
             tracing::error!(source = %name, "{}", damage.detail);
         }
         let (terminals, capture) = (log.catalog().terminals()?, log.catalog().capture()?);
         let fleet = Fleet::restored(self.limits, terminals, capture, self.clock.now());
-        let (fleet, saving) = (Mutex::new(fleet), Mutex::default());
-        let requests = Requests::default();
-        Ok(Some(Source { name: name.clone(), log, requests, fleet, saving }))
+        Ok(Some(Source::new(name.clone(), log, fleet)))
     }
 
     /// A source by name; none where there is none.
@@ -192,7 +134,7 @@ impl Sources {
 
     /// Makes a source that does not exist yet. Blocks.
     pub(crate) fn begin(&self, name: &SourceName, facts: &Facts) -> Result<Opened, StoreError> {
-        let _one = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.ours.hold();
         if let Some(opened) = self.get(name) {
             return Ok(opened);
         }
@@ -209,8 +151,12 @@ impl Sources {
 
     /// The source with the log that takes the place of this one's, once it does. Blocks.
     pub(crate) fn living(&self, old: &Arc<Source>) -> Opened {
-        let _one = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
-        self.get(&old.name).unwrap_or_else(|| Ok(old.clone()))
+        let _one = self.ours.hold();
+        match self.get(&old.name) {
+            // The last sync, or opening the other one, failed.
+            Some(Ok(known)) if known.log.standing().succeeded.is_some() => self.take_over(&known),
+            known => known.unwrap_or_else(|| Ok(old.clone())),
+        }
     }
 
     /// Begins a log that takes the place of the source's, if that is the one meant. One that was begun so
@@ -221,39 +167,60 @@ impl Sources {
         succession: &Succession,
         facts: &Facts,
     ) -> Result<Opened, Refusal> {
-        let _one = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.ours.hold();
         let standing = old.log.standing();
         let begun = standing.lineage == succession.lineage
             || standing.succeeds.last().is_some_and(|of| of.lineage == succession.lineage);
         if standing.head.is_none() && begun {
             return Ok(Ok(old.clone()));
         }
-        old.save()?;
+        if let Err(error) = old.save() {
+            tracing::warn!(source = %old.name, %error, "the terminals' newest positions cannot be written down");
+        }
         let folder = self.data_dir.join(old.name.as_str());
         let lineage = old.log.succeed(&folder, succession, facts)?;
         tracing::warn!(
             source = %old.name, ended = %succession.lineage, %lineage, head = ?standing.head, why = succession.why,
             "the history begins anew: another log takes the place of the one there was"
         );
-        self.open_source(&old.name);
+        Ok(self.take_over(old))
+    }
+
+    /// Serves the log that has taken the place of this one's. Where that fails the source stays as it is, and the next
+    /// session tries again.
+    fn take_over(&self, old: &Arc<Source>) -> Opened {
+        let opened = self.try_open(&old.name).and_then(|opened| {
+            opened.map(Arc::new).ok_or_else(|| {
+                let detail = format_args!("{} was begun anew but is not there", old.name);
+                StoreError::corrupt("source", None, detail)
+            })
+        });
+        let source = opened.map_err(|error| {
+            tracing::error!(source = %old.name, %error, "the log that was begun anew cannot be served");
+            Arc::new(error)
+        })?;
+        let mut all = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(old.name.clone(), Ok(source.clone()));
+        drop(all);
         old.log.close();
         let (name, readers) = (old.name.clone(), Arc::downgrade(old));
+        let (folder, ours) = (self.data_dir.join(name.as_str()), Arc::downgrade(&self.ours));
         thread::spawn(move || {
             wait_for_readers(&readers);
+            // Where the relay has stopped meanwhile, its next start does it.
+            let Some(ours) = ours.upgrade() else { return };
+            let _one = ours.hold();
             clear_away(&name, &folder);
         });
-        self.get(&old.name).ok_or_else(|| {
-            let detail = format_args!("{} was begun anew but is not there", old.name);
-            StoreError::corrupt("source", None, detail).into()
-        })
+        Ok(source)
     }
 
     /// Opens sources again that could not be opened because the disk was full. Blocks.
     pub(crate) fn retry(&self) {
-        let _one = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.ours.hold();
         for (name, opened) in self.all() {
             if opened.is_err_and(|error| matches!(*error, StoreError::Full { .. })) {
-                self.open_source(&name);
+                self.open_alone(&name);
             }
         }
     }

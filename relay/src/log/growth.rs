@@ -56,21 +56,26 @@ fn bytes_of(snapshot: &Snapshot) -> u64 {
 /// The end of what comes right after `position`, and its bytes.
 fn behind(shared: &Shared, position: Lsn) -> Result<Option<(Lsn, u64)>, StoreError> {
     if let Some(range) = shared.catalog.range(position)? {
-        return Ok(Some(closed(&range)));
+        return Ok(Some(closed(&range, position)));
     }
     let Some(stored) = shared.tail.header(position)? else { return Ok(None) };
     // It may have been sealed between the two looks.
     if stored.header.after > position
         && let Some(range) = shared.catalog.range(position)?
     {
-        return Ok(Some(closed(&range)));
+        return Ok(Some(closed(&range, position)));
     }
     let (through, len, parts) = (stored.header.through, stored.len, parts(&stored.header));
     let objects: u64 = stored.objects.iter().flatten().map(|object| object.len).sum();
     Ok(Some((through, len + objects + parts)))
 }
 
-fn closed(range: &ClosedRange) -> (Lsn, u64) {
+/// Of a range that begins before `position`, the slices up to there were counted before they were sealed:
+/// none of it is counted, rather than those twice.
+fn closed(range: &ClosedRange, position: Lsn) -> (Lsn, u64) {
+    if range.header.after < position {
+        return (range.header.through, 0);
+    }
     let objects: u64 = range.objects.iter().map(|object| object.len).sum();
     (range.header.through, objects + parts(&range.header))
 }

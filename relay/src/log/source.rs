@@ -18,7 +18,7 @@ use wire::{
 
 use super::{
     catalog::{Catalog, Changes, SourceRecord},
-    engine::SledRecords,
+    engine::{SledRecords, sync_folder},
     engines::Engines,
     error::StoreError,
     evidence::Evidence,
@@ -74,6 +74,10 @@ impl Log {
         settings: LogSettings,
     ) -> Result<Option<Self>, StoreError> {
         let appointed = appointed(folder)?;
+        if appointed.is_some() {
+            // The rename may be on disk only in part: nothing is built on it, nor removed for it, before.
+            sync_folder(folder)?;
+        }
         let folder = appointed.map_or_else(|| folder.to_owned(), |of| successor(folder, of));
         let evidence = Evidence::take(&folder.join("tail"));
         let opened = match Engines::open(&folder, source, settings.tail_bytes)? {

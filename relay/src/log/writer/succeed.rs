@@ -8,7 +8,7 @@ use crate::log::{
     engine::{SledRecords, sync_folder},
     error::StoreError,
     head::HeadFile,
-    place::{appoint, successor},
+    place::{appoint, appointed, successor},
     random::random_bytes,
     refusal::Refusal,
 };
@@ -37,8 +37,15 @@ impl Writer {
             horizon: None,
             succeeds,
         };
-        make(&successor(&folder, lineage), &record, &self.shared.catalog)?;
-        appoint(&folder, lineage)?;
+        let made = successor(&folder, lineage);
+        make(&made, &record, &self.shared.catalog)
+            .and_then(|()| appoint(&folder, lineage))
+            .inspect_err(|_| {
+                if matches!(appointed(&folder), Ok(of) if of != Some(lineage)) {
+                    // What stays is nobody's, and goes at the next start.
+                    let _ = std::fs::remove_dir_all(&made);
+                }
+            })?;
         self.standing.succeeded = Some(Arc::new((lineage, succession.why)));
         self.publish(Vec::new());
         self.refuse_older_appends();
