@@ -7,7 +7,7 @@ use wire::{ControlRecord, JoinedTable, Lsn};
 use super::{
     error::BeginError,
     plan::PublicationPlan,
-    publication::{LOCK_TIMEOUT, comment, listed},
+    publication::{comment, listed},
     published::published,
     tables::{TableFacts, quoted},
 };
@@ -34,7 +34,7 @@ pub struct Prepared {
     pub joined: Vec<String>,
     /// Tables that joined with rows in them.
     pub filled: Vec<String>,
-    /// Tables that match, but have rows, and why these cannot be told of: they stay out.
+    /// Tables that match and stay out, and why.
     pub waiting: Vec<(String, String)>,
 }
 
@@ -44,6 +44,35 @@ enum Joined {
     Filled,
     Not { why: String },
 }
+
+impl Joined {
+    /// What one table does not allow keeps only that one out.
+    fn refused(error: SqlError) -> Result<Self, SqlError> {
+        let why = match error.refusal() {
+            Some(Refusal::Locked) => format!(
+                "it was locked, or written to, for longer than capture waits, so that nobody waits for capture \
+                 ({error}). Start capture again when that transaction has ended"
+            ),
+            Some(Refusal::NoRights) => format!(
+                "the role lacks a right that this takes ({error}). Let it own the table, then start capture again"
+            ),
+            _ => return Err(error),
+        };
+        Ok(Self::Not { why })
+    }
+
+    fn untold(why: &str) -> Self {
+        let why = format!(
+            "it has rows from before it was published, and the terminals that are there cannot be told to take them from a \
+             snapshot: {why}. Or capture under a new source name to have it"
+        );
+        Self::Not { why }
+    }
+}
+
+/// How long a table's lock is waited for: while capture waits, so do those that write to the table. Shorter than
+/// `deadlock_timeout`, so that it is never an application's statement that is ended for it.
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '500ms'";
 
 /// In the comment of the publication, before the position where the newest table joined with rows.
 const NEEDED: &str = "; a snapshot is needed from ";
@@ -66,7 +95,7 @@ pub async fn extend(
         }
         let transaction = answer(sql.client_mut().transaction()).await.map_err(failed)?;
         let joining = Joining { transaction: &transaction, settings, table, plan };
-        let joined = joining.join(telling).await.map_err(failed)?;
+        let joined = joining.join(telling).await.or_else(Joined::refused).map_err(failed)?;
         let name = format!("{}.{}", table.schema, table.name);
         match joined {
             Joined::Empty => prepared.joined.push(name),
@@ -104,6 +133,10 @@ impl Joining<'_> {
     /// before is in each snapshot from there on, what they write afterwards in the stream.
     async fn join(&self, telling: Telling) -> Result<Joined, SqlError> {
         let Self { transaction, settings, table, plan } = *self;
+        if table.filtered {
+            let why = "row level security hides rows of it from the role: ALTER ROLE … BYPASSRLS, then start capture again";
+            return Ok(Joined::Not { why: why.to_owned() });
+        }
         let name = quoted(&table.schema, &table.name);
         answer(transaction.batch_execute(LOCK_TIMEOUT)).await?;
         let lock = format!("LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE");
@@ -112,7 +145,7 @@ impl Joining<'_> {
         let filled = format!("SELECT EXISTS (SELECT FROM {only}{name})");
         let filled: bool = answer(transaction.query_one(&filled, &[])).await?.get(0);
         if filled && telling == Telling::Not {
-            return Ok(Joined::Not { why: "that takes PostgreSQL 14 or later".to_owned() });
+            return Ok(Joined::untold("that takes PostgreSQL 14 or later"));
         }
         if plan.make_full.iter().any(|full| full.oid == table.oid) {
             let full = format!("ALTER TABLE ONLY {name} REPLICA IDENTITY FULL");
@@ -129,7 +162,7 @@ impl Joining<'_> {
         }
         match self.tell(telling).await {
             Err(error) if error.refusal() == Some(&Refusal::NoRights) => {
-                Ok(Joined::Not { why: error.to_string() })
+                Ok(Joined::untold(&error.to_string()))
             }
             told => told.map(|()| Joined::Filled),
         }

@@ -23,7 +23,7 @@ pub use self::{
     plan::{PublicationPlan, plan},
     publication::{PublicationFacts, create, drop_publication, our_publications, publication},
     published::{PublishedTable, check_excluded, published},
-    rules::{Standing, Violation, check_slot, check_standing, same_master},
+    rules::{Standing, Violation, check_slot, check_standing, other_slot, same_master},
     scope::CheckScope,
     slot::SlotFacts,
     tables::{Identity, TableFacts, quoted, tables},

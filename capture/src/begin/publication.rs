@@ -8,8 +8,8 @@ use crate::{
 
 /// By this beginning of its comment a publication of ours is known.
 const COMMENT: &str = "made by tailwater-capture";
-/// How long a change of the publication waits for a table's lock before it gives up.
-pub(super) const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '10s'";
+/// How long the making of the publication waits for a table's lock before it gives up.
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '10s'";
 
 /// A publication, as the catalogue has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,6 +12,8 @@ pub enum Violation {
     SlotMissing { slot: String, head: Lsn },
     /// The slot was invalidated.
     SlotLost { slot: String, reason: String },
+    /// The slot is gone or was invalidated, and the relay's log came by another one.
+    SlotOther { slot: String, of: String },
     /// The slot is not one of ours.
     SlotForeign { slot: String, what: String },
     /// The relay has nothing, but the slot is in use.
@@ -39,6 +41,10 @@ impl Violation {
             ),
             Self::SlotLost { slot, reason } => format!(
                 "the replication slot '{slot}' was invalidated by the master ({reason}): WAL that was not captured yet is removed"
+            ),
+            Self::SlotOther { slot, of } => format!(
+                "the replication slot '{slot}' is not there or was invalidated, and the relay's log is not of that one, but of the \
+                 replication slot '{of}'"
             ),
             Self::SlotForeign { slot, what } => format!("the replication slot '{slot}' {what}"),
             Self::RelayEmpty { slot, confirmed } => format!(
@@ -72,6 +78,9 @@ impl Violation {
             Self::SlotLost { .. } => format!(
                 ". {ADOPT}, or `run --on-lost-slot resnapshot`; raise max_slot_wal_keep_size (idle_replication_slot_timeout) before"
             ),
+            Self::SlotOther { of, .. } => {
+                format!(". Start with --slot {of}; where that one is gone for good: `tailwater-capture adopt`")
+            }
             Self::SlotForeign { .. } => ": choose another name with --slot".to_owned(),
             Self::RelayEmpty { .. } => {
                 ". Was the relay's data folder removed, or is this another relay? Bring its data back or point to the right \
@@ -92,7 +101,7 @@ impl Violation {
     /// Its name in reports.
     pub fn state(&self) -> CaptureState {
         match self {
-            Self::SlotMissing { .. } => CaptureState::SlotMissing,
+            Self::SlotMissing { .. } | Self::SlotOther { .. } => CaptureState::SlotMissing,
             Self::SlotLost { .. } => CaptureState::SlotLost,
             Self::SlotForeign { .. } => CaptureState::Error,
             Self::RelayEmpty { .. } | Self::RelayBehindSlot { .. } => CaptureState::RelayBehindSlot,
@@ -101,6 +110,12 @@ impl Violation {
             Self::OtherTimeline { .. } => CaptureState::OtherHistory,
         }
     }
+}
+
+/// The name of the slot that the relay's log came by, where it is another one than is asked for.
+pub fn other_slot<'a>(answer: &'a SessionAnswer, slot: &str) -> Option<&'a str> {
+    let of = answer.facts.as_ref().filter(|_| answer.head.is_some())?.slot.as_str();
+    (!of.is_empty() && of != slot).then_some(of)
 }
 
 /// Whether the slot of that name can be used for `database` at all.

@@ -40,7 +40,16 @@ impl SlotFacts {
         let query =
             "SELECT to_jsonb(s)::text FROM pg_catalog.pg_replication_slots s WHERE slot_name = $1";
         let row = answer(sql.query_opt(query, &[&slot])).await?;
-        Ok(row.and_then(|row| serde_json::from_str(row.get(0)).ok()))
+        row.map(|row| Self::parse(slot, row.get(0))).transpose()
+    }
+
+    /// One that is not understood is there all the same.
+    fn parse(slot: &str, json: &str) -> Result<Self, SqlError> {
+        serde_json::from_str(json).map_err(|source| SqlError::Unreadable {
+            place: "the master".to_owned(),
+            what: format!("the replication slot '{slot}'"),
+            source,
+        })
     }
 
     /// Why WAL that the slot needs is gone, if it is.
@@ -64,6 +73,13 @@ mod tests {
                 "confirmed_flush_lsn":"0/1528460","restart_lsn":null{extra}}}"#
         ))
         .unwrap()
+    }
+
+    #[test]
+    fn a_slot_that_is_not_understood_is_an_error() {
+        let error =
+            SlotFacts::parse("mine", r#"{"plugin":"pgoutput","active_pid":-1}"#).unwrap_err();
+        assert!(error.to_string().contains("'mine'"), "{error}");
     }
 
     #[test]

@@ -12,7 +12,10 @@ use super::{
     settings::{Common, common, nameless, relays, token},
 };
 use crate::{
-    begin::{BeginError, SlotFacts, Standing, Violation, check_slot, check_standing, publication},
+    begin::{
+        BeginError, SlotFacts, Standing, Violation, check_slot, check_standing, other_slot,
+        publication,
+    },
     copy::Hold,
     explain,
     run::{Opening, RunError, facts, open, position},
@@ -66,6 +69,7 @@ pub(super) async fn run(args: AdoptArgs) -> Result<(), Failure> {
         return nothing_wrong(&name, &found, slot_goes.is_some(), args.yes, &sql, &slot_name).await;
     };
     println!("what keeps capture from going on: {wrong}");
+    not_of_another(&found, &sql, &slot_name).await?;
     let plan = [
         begins.then(|| {
             format!(
@@ -121,6 +125,23 @@ async fn nobodys_slot(
         }
         _ => Ok(Some(slot)),
     }
+}
+
+/// The log is not that of another slot by which capture could go on.
+async fn not_of_another(found: &Found, sql: &SqlSession, slot: &str) -> Result<(), Failure> {
+    let answer = found.answer.as_ref().ok();
+    let Some(of) = answer.and_then(|answer| other_slot(answer, slot)) else { return Ok(()) };
+    let other = SlotFacts::read(sql, of).await.map_err(RunError::from)?;
+    if other.is_some_and(|other| other.lost().is_none()) {
+        return Err(refused(format!(
+            "the relay's log is not of the replication slot '{slot}', but of '{of}', which is there: name that one with --slot; to \
+             begin anew with '{slot}', drop '{of}' first (pg_drop_replication_slot). Nothing was changed"
+        )));
+    }
+    println!(
+        "the relay's log is of another replication slot, '{of}', which is gone or was invalidated"
+    );
+    Ok(())
 }
 
 /// What keeps capture from going on, if anything does. `gone` is a publication that is not there.

@@ -258,7 +258,9 @@ BEGIN
               AND NOT EXISTS (SELECT FROM jsonb_array_elements(was.definition #> '{tables,0,columns}') o
                               WHERE o -> 'number' = c -> 'number'));
         IF NOT needed AND now_is IS NOT NULL AND (joins OR late) THEN
-            needed := (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' AND tailwater.ddl_has_rows(relation);
+            -- ALTER PUBLICATION keeps nobody from writing: rows that are not committed yet may come before it in the WAL.
+            needed := (SELECT relkind FROM pg_class WHERE oid = relation) = 'r'
+                AND (joins AND command = 'ALTER PUBLICATION' OR tailwater.ddl_has_rows(relation));
         END IF;
         -- What leaves leaves its whole first, or its rows would be seen there on and on.
         IF now_is IS NULL AND was.definition #> '{tables,0,partition_of}' <> 'null' THEN

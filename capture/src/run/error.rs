@@ -248,11 +248,13 @@ mod tests {
         let lost = Violation::SlotLost { slot: what(), reason: what() };
         let behind = Violation::RelayBehindSlot { slot: what(), head, confirmed: head };
         let timeline = Violation::OtherTimeline { now: 2, then: 1, at: what(), head };
+        let other = Violation::SlotOther { slot: what(), of: what() };
         let foreign = Violation::SlotForeign { slot: what(), what: what() };
         let restored = Violation::MasterBehindRelay { head, position: head };
         for (error, state) in [
             (Violation::SlotMissing { slot: what(), head }.into(), CaptureState::SlotMissing),
             (lost.into(), CaptureState::SlotLost),
+            (other.into(), CaptureState::SlotMissing),
             (foreign.into(), CaptureState::Error),
             (
                 Violation::RelayEmpty { slot: what(), confirmed: head }.into(),

@@ -6,7 +6,7 @@ use wire::{SessionAnswer, Succession};
 use super::{error::RunError, session::Opening};
 use crate::{
     append::{RelayError, Remedy},
-    begin::{BeginError, SlotFacts, Standing, Violation, check_standing},
+    begin::{BeginError, SlotFacts, Standing, Violation, check_standing, other_slot},
     settings::{OnLostSlot, Settings},
 };
 
@@ -31,6 +31,10 @@ pub(super) fn opening(
             _ => Ok(Opening::Begin),
         };
     };
+    if let Some(of) = other_slot(answer, &settings.slot) {
+        let (slot, of) = (settings.slot.clone(), of.to_owned());
+        return Err(Violation::SlotOther { slot, of }.into());
+    }
     let violation = match lost {
         None => Violation::SlotMissing { slot: settings.slot.clone(), head },
         Some(lost) => slot_lost(settings, lost),

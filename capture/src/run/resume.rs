@@ -240,10 +240,7 @@ async fn join_tables(
         );
     }
     for (table, why) in prepared.waiting {
-        tracing::warn!(
-            "not captured: {table}, because it has rows from before it was published, and the terminals that are there cannot be \
-             told to take them from a snapshot: {why}. Or capture under a new source name to have it"
-        );
+        tracing::warn!("not captured: {table}, because {why}");
     }
     Ok(())
 }

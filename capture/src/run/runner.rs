@@ -80,7 +80,11 @@ async fn keep_going(context: &Context<'_>) -> Result<(), RunError> {
         doubts += u32::from(fate == Fate::Doubtful);
         match fate {
             Fate::Stop if error.refusal() == Some(&Refusal::ValueTooLarge) => {
-                let found = TooLarge::find(context.settings, error.position()).await;
+                context.board.state(error.state(), Some(explain::chain(&error)));
+                let found = tokio::select! {
+                    found = TooLarge::find(context.settings, error.position()) => found,
+                    () = context.stop.cancelled() => return Ok(()),
+                };
                 return Err(RunError::TooLarge { found, source: Box::new(error) });
             }
             Fate::Stop => return Err(error),

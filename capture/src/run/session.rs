@@ -41,10 +41,15 @@ pub(crate) async fn open(
         Opening::Succeed(succession) => Some(succession),
         Opening::GoOn | Opening::Begin => None,
     };
+    let succeeds = succeed.is_some();
     let request = SessionRequest { facts: facts.clone(), begin, succeed };
     let mut last = None;
     for relay in relays {
         match relay.session(&request).await {
+            // Who does not know of it goes on with the log there is.
+            Ok(answer) if succeeds && answer.head.is_some() => {
+                return Err(knows_no_succession(relay));
+            }
             Ok(answer) => return Ok((relay.clone(), answer)),
             Err(error) if error.remedy() == Remedy::Again => {
                 if relays.len() > 1 {
@@ -57,6 +62,13 @@ pub(crate) async fn open(
     }
     // There is at least one relay, see the command line.
     Err(last.unwrap_or_else(unreachable_relay))
+}
+
+fn knows_no_succession(relay: &Relay) -> RelayError {
+    let detail = "it does not let a history take the place of the one it has, for it is of an earlier version: update it, then try \
+                  again. Slot and history are as they were";
+    let problem = Box::new(wire::Problem::new(wire::ProblemKind::BadRequest, detail));
+    RelayError::Refused { url: relay.address().to_string(), doing: "the session", problem }
 }
 
 fn unreachable_relay() -> RelayError {

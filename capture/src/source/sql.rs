@@ -33,6 +33,11 @@ pub enum SqlError {
         after.as_secs_f32()
     )]
     Silent { place: String, after: Duration },
+    /// What the server says of itself is not understood.
+    #[error(
+        "{place} tells of {what} what is not understood: is tailwater-capture older than the server? Update it"
+    )]
+    Unreadable { place: String, what: String, source: serde_json::Error },
 }
 
 impl SqlError {

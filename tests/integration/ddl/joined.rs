@@ -107,6 +107,29 @@ fn a_table_that_left_comes_back_with_its_rows() {
     });
 }
 
+/// Nobody is kept from writing to it: a row may come before the table does, and be committed after it.
+#[test]
+fn rows_that_are_on_their_way_when_a_table_joins_a_publication_of_the_users_own_come_too() {
+    test(async {
+        let ours = include_str!("../../../capture/src/ddl/tables.sql");
+        let before = format!(
+            "{ours}; CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY);
+            CREATE PUBLICATION mine FOR TABLE u, tailwater.schema_changes"
+        );
+        let setup = recorded(&before, &["--publication", "mine"]).await?;
+        let (postgres, sqlite) = (setup.postgres("store").await?, setup.sqlite("till")?);
+        for terminal in [&postgres, &sqlite] {
+            setup.pull(terminal).await?;
+        }
+        let writer = setup.master.connect().await?;
+        writer.batch_execute("BEGIN; INSERT INTO t VALUES (1)").await?;
+        setup.master.execute("ALTER PUBLICATION mine ADD TABLE t").await?;
+        writer.batch_execute("INSERT INTO t VALUES (2); COMMIT").await?;
+        setup.master.execute("INSERT INTO t VALUES (3)").await?;
+        setup.all_equal(&[&postgres, &sqlite]).await
+    });
+}
+
 /// Rows that the terminal's own people put into a table of that name are theirs.
 #[test]
 fn a_table_of_the_terminals_own_is_not_emptied() {

@@ -171,6 +171,35 @@ fn with_schema_changes_recorded() {
     });
 }
 
+/// A slot that is named by mistake is not a lost one: the history's own is there.
+#[test]
+fn a_slot_of_another_name_is_not_taken_for_a_lost_one() {
+    test(async {
+        let mut setup = Setup::shared(TABLES).await?;
+        setup.captured().await?;
+        setup.capture.stop().await?;
+        let (before, slot) = (lineage(&setup).await?, slot_of(&setup.master));
+        let mistyped = format!("{slot}_x");
+        let capture = harness::capture(setup.master.url(), SOURCE, &setup.relay.url())?;
+        let done = capture.args(["--slot", &mistyped]).args(RESNAPSHOT).run(LIMIT).await?;
+        says(&done, 3, &[&format!("'{mistyped}'"), &format!("'{slot}'"), "--slot"]);
+        eventually("the relay takes it for gone", LIMIT, async || {
+            Ok(setup.relay.lag(SOURCE).await?.capture.state != "streaming")
+        })
+        .await?;
+        let adopt = super::adopt_by(&setup, &mistyped)?.arg("--yes");
+        says(
+            &adopt.run(LIMIT).await?,
+            3,
+            &[&format!("'{mistyped}'"), &format!("'{slot}'"), "Nothing was changed"],
+        );
+        assert_eq!(lineage(&setup).await?, before);
+        capture_again(&mut setup, &[])?;
+        setup.master.execute(CHANGES).await?;
+        setup.captured().await.map(drop)
+    });
+}
+
 /// More than a slot is lost where the master lacks what the relay has: that needs a word of its own.
 #[test]
 fn a_master_that_was_put_back_is_not_taken_for_a_lost_slot() {

@@ -74,10 +74,14 @@ async fn stops(setup: &Setup) -> Result<Finished> {
 
 /// `tailwater-capture adopt`.
 pub(crate) fn adopt(setup: &Setup) -> Result<ProcessBuilder> {
+    adopt_by(setup, &slot_of(&setup.master))
+}
+
+fn adopt_by(setup: &Setup, slot: &str) -> Result<ProcessBuilder> {
     let (source, relay) = (setup.master.url(), setup.relay.url());
     Ok(ProcessBuilder::new("adopt", binary("tailwater-capture")?)
         .args(["adopt", "--source", source, "--name", SOURCE, "--relay", &relay])
-        .args(["--slot", &slot_of(&setup.master)]))
+        .args(["--slot", slot]))
 }
 
 /// Which history a terminal follows.
