@@ -99,5 +99,8 @@ pub async fn published(
                 .unwrap_or(0),
         }
     };
-    Ok(rows.iter().map(table).collect())
+    let mut tables: Vec<PublishedTable> = rows.iter().map(table).collect();
+    // Until 14 a partition is listed twice where both it and its whole were added.
+    tables.dedup_by_key(|table| table.oid);
+    Ok(tables)
 }
