@@ -210,7 +210,10 @@ fn where_the_role_lacks_a_right_a_table_stays_out() {
         let role = format!("plain_{}", master.name());
         let sql = format!(
             "CREATE ROLE {role} LOGIN REPLICATION; GRANT CREATE ON DATABASE {} TO {role}; CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO {role};
-             REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(bool, text, text) FROM PUBLIC",
+             DO $$ BEGIN
+                 EXECUTE (SELECT string_agg(format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', oid::regprocedure), '; ')
+                          FROM pg_proc WHERE proname = 'pg_logical_emit_message');
+             END $$",
             master.name()
         );
         master.execute(&sql).await?;
