@@ -41,6 +41,11 @@ pub enum RunError {
     /// The stream cannot be put into slices.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
+    /// A standby: its timeline may yet change.
+    #[error(
+        "the server is a standby in recovery: capture goes on once it is promoted; or point --source to the master"
+    )]
+    Recovering,
     /// The relay does not answer, another one does.
     #[error("the relay at {from} does not answer, but {to} does: going on there")]
     Moved { from: String, to: String },
@@ -137,7 +142,7 @@ impl RunError {
             };
         }
         match self {
-            Self::Moved { .. } => Fate::Again,
+            Self::Moved { .. } | Self::Recovering => Fate::Again,
             Self::Walsender(error) | Self::Begin(BeginError::Walsender(error)) => {
                 of_walsender(error)
             }
