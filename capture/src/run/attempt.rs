@@ -14,15 +14,14 @@ use crate::{
 /// Connects, and does what is to be done: the first copy, or following the stream.
 pub(super) async fn attempt(context: &Context<'_>) -> Result<Ended, RunError> {
     let Context { settings, stop, board, .. } = context;
-    let (master, recovers) = tokio::select! {
-        connected = connect(settings) => connected?,
+    let master = tokio::select! {
+        master = connect(settings) => master?,
         () = stop.cancelled() => return Ok(Ended::Stopped),
     };
     // Also where no attempt gets further than this: while no relay answers, the slot loses its WAL.
     let (_, slot) = look_at_slot(&master.sql, &settings.slot, board).await?;
     match slot {
         None => first::begin(context, master).await,
-        Some(_) if recovers => Err(RunError::Recovering),
         Some(slot) => match check_slot(&slot, &settings.slot, &master.facts.database) {
             Ok(()) => resume::resume(context, master, &slot).await,
             Err(Violation::SlotLost { .. }) => first::begin(context, master).await,
@@ -31,14 +30,16 @@ pub(super) async fn attempt(context: &Context<'_>) -> Result<Ended, RunError> {
     }
 }
 
-/// The master, and whether it is a standby still. That is asked before its timeline is: afterwards it could be
-/// promoted, and commits of the next timeline be taken for ones of this.
-async fn connect(settings: &Settings) -> Result<(Master, bool), RunError> {
+async fn connect(settings: &Settings) -> Result<Master, RunError> {
     let sql = settings.source.connect_sql().await?;
+    // Before its timeline is asked for: a standby could be promoted afterwards, and commits of the next timeline
+    // be taken for ones of this.
     let recovers = "SELECT pg_catalog.pg_is_in_recovery()";
-    let recovers = answer(sql.query_one(recovers, &[])).await?.get(0);
+    if answer(sql.query_one(recovers, &[])).await?.get(0) {
+        return Err(RunError::Recovering);
+    }
     let mut walsender = Walsender::connect(&settings.source).await?;
     let identity = walsender.identify_system().await?;
     let facts = session::facts(&sql, &identity, &settings.slot).await?;
-    Ok((Master { sql, walsender, facts }, recovers))
+    Ok(Master { sql, walsender, facts })
 }
