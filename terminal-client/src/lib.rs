@@ -6,6 +6,7 @@
 //! fetch     HTTP of the relay: slices, manifests, objects into the spool; retries, next relay
 //! range     proves ranges against the own position, merges channels back into transactions (pure)
 //! target    what a target database must do; positions, operations, errors
+//! net       what a run of changes comes to, row by row of the source (pure)
 //! postgres  the PostgreSQL target
 //! sqlite    the SQLite target
 //! pull      the loop: first load, ranges, commits, schedules, reports
@@ -14,6 +15,7 @@
 
 pub mod cli;
 pub mod fetch;
+pub mod net;
 pub mod position;
 pub mod postgres;
 pub mod progress;

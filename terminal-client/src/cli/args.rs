@@ -109,7 +109,7 @@ pub(super) struct PullArgs {
     #[arg(long, env = "TAILWATER_FOLLOW")]
     pub(super) follow: bool,
     /// Commit at the target after so many changes, between two of the source's transactions
-    /// [default: 4000].
+    /// [default: 20000].
     #[arg(long, env = "TAILWATER_COMMIT_CHANGES", value_name = "NUMBER")]
     pub(super) commit_changes: Option<u64>,
     /// Or after so long, while more is there to apply [default: 1s].

@@ -11,6 +11,8 @@ pub(super) struct Table {
     /// Names of the primary key's columns; empty where there is none, or where it is deferrable: rows may
     /// share it within a transaction.
     pub(super) primary_key: Vec<String>,
+    /// Whether triggers or rules act on each of its rows in this session, foreign keys among them.
+    pub(super) acts: bool,
 }
 
 /// A column of it.
@@ -20,6 +22,10 @@ pub(super) struct Column {
     pub(super) type_sql: String,
     /// The type below all domains, as in `pg_type.typname`.
     pub(super) base_type: String,
+    /// The type with its schema, quoted, without modifiers.
+    pub(super) type_name: String,
+    /// Its array type; none where an array of its values would not come apart into just them.
+    pub(super) array: Option<Array>,
     pub(super) generated: bool,
     /// An insert must give it: NOT NULL, and nothing stands in.
     pub(super) needed: bool,
@@ -27,6 +33,15 @@ pub(super) struct Column {
     /// `=` of the type's default btree operator class, where it is not one of the built-in ones:
     /// with an empty search path an extension's operator must be named.
     pub(super) equals: Option<String>,
+}
+
+/// The array type of a column's type.
+#[derive(Clone, Debug)]
+pub(super) struct Array {
+    /// With its schema, quoted.
+    pub(super) type_name: String,
+    /// Between two elements: a comma, or `;` for boxes.
+    pub(super) delimiter: u8,
 }
 
 const TABLE: &str = "
@@ -44,14 +59,20 @@ SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), b.typname::text,
      JOIN pg_operator o ON o.oid = m.amopopr
      JOIN pg_namespace n ON n.oid = o.oprnamespace
      WHERE c.opcmethod = 403 AND c.opcdefault AND c.opcintype = b.oid AND n.nspname <> 'pg_catalog'
-     LIMIT 1)
+     LIMIT 1),
+    format('%I.%I', tn.nspname, t.typname),
+    (SELECT format('%I.%I', n.nspname, y.typname) FROM pg_type y JOIN pg_namespace n ON n.oid = y.typnamespace
+     WHERE y.oid = t.typarray AND b.typtype <> 'c' AND NOT (b.typelem <> 0 AND b.typlen = -1)),
+    t.typdelim::text
 FROM pg_attribute a
+JOIN pg_type t ON t.oid = a.atttypid
+JOIN pg_namespace tn ON tn.oid = t.typnamespace
 CROSS JOIN LATERAL (
     WITH RECURSIVE down AS (
-        SELECT t.oid, t.typname, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
+        SELECT t.oid, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
         UNION ALL
-        SELECT t.oid, t.typname, t.typbasetype FROM down JOIN pg_type t ON t.oid = down.typbasetype
-    ) SELECT oid, typname FROM down WHERE typbasetype = 0) b
+        SELECT t.oid, t.typbasetype FROM down JOIN pg_type t ON t.oid = down.typbasetype
+    ) SELECT t.* FROM down JOIN pg_type t ON t.oid = down.oid WHERE down.typbasetype = 0) b
 WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum";
 
@@ -59,6 +80,13 @@ const PRIMARY_KEY: &str = "
 SELECT a.attname::text FROM pg_index i
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
 WHERE i.indrelid = $1 AND i.indisprimary AND i.indisvalid AND i.indimmediate";
+
+/// Triggers of a partition act where rows are written by way of the whole.
+const ACTS: &str = "
+SELECT EXISTS (SELECT FROM pg_trigger WHERE tgenabled::text = ANY (by)
+        AND tgrelid IN (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid)))
+    OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = $1 AND ev_enabled::text = ANY (by))
+FROM (SELECT ARRAY['A', CASE current_setting('session_replication_role') WHEN 'replica' THEN 'R' ELSE 'O' END] AS by) x";
 
 /// The table of that name; none where there is nothing of that name.
 pub(super) async fn table(
@@ -79,19 +107,29 @@ pub(super) async fn table(
             identity_always: row.try_get(4)?,
             needed: row.try_get(5)?,
             equals: row.try_get(6)?,
+            type_name: row.try_get(7)?,
+            array: array(&row)?,
         });
     }
     let mut primary_key = Vec::new();
     for row in client.query(PRIMARY_KEY, &[&oid]).await? {
         primary_key.push(row.try_get(0)?);
     }
+    let acts = client.query_one(ACTS, &[&oid]).await?.try_get(0)?;
     Ok(Some(Table {
+        acts,
         schema: schema.to_owned(),
         name: name.to_owned(),
         kind: kind.chars().next().unwrap_or(' '),
         columns,
         primary_key,
     }))
+}
+
+fn array(row: &tokio_postgres::Row) -> Result<Option<Array>, Error> {
+    let Some(type_name) = row.try_get(8)? else { return Ok(None) };
+    let delimiter: &str = row.try_get(9)?;
+    Ok(Some(Array { type_name, delimiter: delimiter.bytes().next().unwrap_or(b',') }))
 }
 
 impl Table {

@@ -5,7 +5,7 @@ use wire::{Hash, Lsn, Relation, SchemaChange, Sequence, Snapshot, SnapshotTable,
 
 use super::{
     alter::{Alterations, add_labels},
-    apply::RowApply,
+    apply::Apply,
     connect::{Server, error_of},
     create::{run, set_sequences},
     known,
@@ -33,7 +33,7 @@ pub struct PostgresTarget {
     helpers: Vec<Writer>,
     replica_role: bool,
     row: PositionRow,
-    apply: RowApply,
+    apply: Apply,
     alterations: Alterations,
 }
 
@@ -49,7 +49,7 @@ impl PostgresTarget {
             helpers: Vec::new(),
             replica_role,
             row: PositionRow::default(),
-            apply: RowApply::default(),
+            apply: Apply::default(),
             alterations: Alterations::default(),
         })
     }
@@ -234,7 +234,7 @@ impl Target for PostgresTarget {
         change: &SchemaChange,
     ) -> Result<(), TargetError> {
         // What it learned about tables, and its statements, may not hold any more.
-        self.apply = RowApply::default();
+        self.apply = Apply::default();
         let place = Place { target: &self.name, client: &self.writer.session.client, source };
         self.alterations.alter(place, lsn, change, self.replica_role).await?;
         known::altered(place, change).await
@@ -272,7 +272,7 @@ impl Target for PostgresTarget {
     }
 
     async fn roll_back(&mut self) -> Result<(), TargetError> {
-        self.apply = RowApply::default();
+        self.apply = Apply::default();
         self.alterations = Alterations::default();
         self.writer.load = Load::default();
         self.helpers.clear();

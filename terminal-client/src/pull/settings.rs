@@ -31,9 +31,7 @@ pub struct Bounds {
     pub answer_bytes: u64,
     /// How long a long poll waits: 30 s.
     pub poll_wait: Duration,
-    /// Changes after which the target transaction is committed at the next boundary: 4,000. Larger
-    /// ones get slower where the same rows change again and again: PostgreSQL walks over each row's
-    /// older versions until the commit.
+    /// Changes after which the target transaction is committed at the next boundary: 20,000.
     pub commit_changes: u64,
     /// Time after which it is: 1 s.
     pub commit_after: Duration,
@@ -48,7 +46,7 @@ impl Default for Bounds {
         Self {
             answer_bytes: 8 << 20,
             poll_wait: Duration::from_secs(30),
-            commit_changes: 4_000,
+            commit_changes: 20_000,
             commit_after: Duration::from_secs(1),
             lock_wait: Duration::from_secs(10),
             load_connections: 4,

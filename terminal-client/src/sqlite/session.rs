@@ -5,7 +5,7 @@ use wire::{Lsn, Relation, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
 use super::{
     alter::alter,
-    apply::RowApply,
+    apply::Apply,
     database::Database,
     known,
     load::{
@@ -27,7 +27,7 @@ pub(super) struct Session {
     plan: LoadPlan,
     load: Vec<LoadTable>,
     rows: Option<TableRows>,
-    apply: RowApply,
+    apply: Apply,
 }
 
 impl Session {
@@ -38,7 +38,7 @@ impl Session {
             plan: LoadPlan::default(),
             load: Vec::new(),
             rows: None,
-            apply: RowApply::default(),
+            apply: Apply::default(),
         }
     }
 
@@ -204,13 +204,7 @@ impl Session {
         if self.database.connection.is_autocommit() {
             return Err(self.misused("changes outside of a transaction"));
         }
-        for operation in operations {
-            if self.database.stopped() {
-                break;
-            }
-            self.apply.apply(&self.database, operation)?;
-        }
-        Ok(())
+        self.apply.apply(&self.database, operations)
     }
 
     pub(super) fn note_tables(
@@ -288,7 +282,7 @@ impl Session {
 
     /// What was learned about tables, and statements, may not hold any more.
     fn forget_tables(&mut self) {
-        self.apply = RowApply::default();
+        self.apply = Apply::default();
         self.database.connection.flush_prepared_statement_cache();
     }
 

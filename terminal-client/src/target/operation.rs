@@ -46,7 +46,7 @@ impl Operation {
         shown_key(relation, tuple)
     }
 
-    /// Bytes of its values.
+    /// Bytes that its values take here.
     pub fn len(&self) -> usize {
         let tuple = |tuple: &Tuple| tuple.iter().map(value_len).sum::<usize>();
         match &self.change {
@@ -100,10 +100,11 @@ pub fn old_tuple(old: &OldRow) -> &Tuple {
 }
 
 fn value_len(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Unchanged => 1,
-        Value::Text(bytes) | Value::Binary(bytes) => bytes.len() + 8,
-    }
+    let content = match value {
+        Value::Null | Value::Unchanged => 0,
+        Value::Text(bytes) | Value::Binary(bytes) => bytes.len(),
+    };
+    size_of::<Value>() + content
 }
 
 fn shown_key(relation: &Relation, tuple: &Tuple) -> String {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use wire::{Relation, RelationColumn, ReplicaIdentity};
 
 use super::super::{
-    catalog::Table,
+    catalog::{Array, Column, Table},
     quote::{ident, qualified},
 };
 use crate::target::{LATER_COLUMN, TargetError};
@@ -22,6 +22,9 @@ pub(super) struct Binding {
     /// The columns that a row is known by, as places in `columns`; none where it is known only by
     /// all of its values.
     pub(super) key: Option<Vec<usize>>,
+    /// Whether many rows may be written by one statement, in an order of ours: nothing acts on each of them, and
+    /// no column has to be left out of an update.
+    pub(super) takes_sets: bool,
 }
 
 #[derive(Debug)]
@@ -30,12 +33,36 @@ pub(super) struct BoundColumn {
     pub(super) name: String,
     /// The type's name below all domains.
     pub(super) base_type: String,
+    /// How many of its values are given at once.
+    pub(super) staging: Staging,
     /// `=` for its type.
     pub(super) equals: String,
     /// The target computes it itself.
     pub(super) generated: bool,
     /// `GENERATED ALWAYS AS IDENTITY`: an update may not set it.
     pub(super) identity_always: bool,
+}
+
+/// How the values of a column travel as one parameter.
+#[derive(Clone, Debug)]
+pub(super) struct Staging {
+    pub(super) array: Array,
+    /// To what an element is cast; none where it is of the type already.
+    pub(super) cast: Option<String>,
+}
+
+impl Staging {
+    /// An array of the type itself reads each element as a value of the type is read. Where there is none,
+    /// texts are cast.
+    fn of(column: &Column) -> Self {
+        match &column.array {
+            Some(array) => Self { array: array.clone(), cast: None },
+            None => Self {
+                array: Array { type_name: "pg_catalog._text".into(), delimiter: b',' },
+                cast: Some(column.type_name.clone()),
+            },
+        }
+    }
 }
 
 impl Binding {
@@ -68,17 +95,23 @@ impl Binding {
             columns.push(BoundColumn {
                 name: bound.name.clone(),
                 base_type: bound.base_type.clone(),
+                staging: Staging::of(bound),
                 equals: bound.equals.clone().unwrap_or_else(|| "=".into()),
                 generated: bound.generated,
                 identity_always: bound.identity_always,
             });
         }
+        let key = key(relation, table);
+        let in_key = |at| key.as_ref().is_some_and(|key| key.contains(&at));
+        let mut always = columns.iter().enumerate().filter(|(_, column)| column.identity_always);
+        let takes_sets = !table.acts && !columns.is_empty() && always.all(|(at, _)| in_key(at));
         Ok(Self {
+            takes_sets,
             relation: relation.clone(),
             table: qualified,
             partitioned: table.kind == 'p',
             overriding: columns.iter().any(|column| column.identity_always),
-            key: key(relation, table),
+            key,
             columns,
         })
     }

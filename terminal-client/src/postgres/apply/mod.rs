@@ -1,12 +1,16 @@
-//! Changes to statements, and their running. [`RowApply`] is the only way in, so that another way to
-//! apply can stand beside it.
+//! Changes to statements, and their running. [`Apply`] is the only way in.
 
+mod array;
+mod batch;
 mod binding;
+mod prepared;
 mod rows;
+mod set_sql;
+mod sets;
 mod statement;
 #[cfg(test)]
 mod tests;
 mod truncate;
 
+pub(super) use batch::Apply;
 pub(super) use binding::check_binding;
-pub(super) use rows::RowApply;

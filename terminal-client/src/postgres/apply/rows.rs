@@ -1,6 +1,6 @@
-//! Row by row: one statement per change, many in flight. Set-based apply takes this module's place.
+//! Row by row, in the order of the source: one statement per change, many in flight.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use tokio_postgres::{Client, Error, Statement, error::SqlState};
@@ -9,10 +9,9 @@ use wire::{Change, Relation};
 use super::{
     super::{
         connect::{error_of, words},
-        create::ensure_table,
         param::Param,
     },
-    binding::Binding,
+    prepared::Prepared,
     statement::{row_statement, shape},
     truncate::truncate_sql,
 };
@@ -20,145 +19,127 @@ use crate::target::{Operation, TargetError};
 
 /// Statements on their way at once.
 const IN_FLIGHT: usize = 256;
-/// Prepared statements kept; a table with many shapes must not fill the server's memory.
-const MAX_STATEMENTS: usize = 2_000;
-const MAX_BINDINGS: usize = 10_000;
 /// Values are not held twice where they are larger.
 const LARGE_BYTES: usize = 64 << 10;
 
-/// Applies changes row by row. Keeps what it learned about tables and the statements prepared.
-#[derive(Default)]
-pub(in super::super) struct RowApply {
-    /// By the relation's address, which its `Arc` keeps from being used again.
-    bindings: HashMap<usize, Arc<Binding>>,
-    statements: HashMap<usize, HashMap<Vec<u8>, Statement>>,
-    prepared: usize,
-    scratch: Vec<u8>,
+/// Something made ready: what to run, and how many rows it must meet.
+pub(super) struct Ready {
+    pub(super) statement: Statement,
+    pub(super) params: Vec<Param>,
+    pub(super) rows: Option<u64>,
 }
 
-/// A change made ready: what to run, and how many rows it must meet.
-struct Ready {
-    statement: Statement,
-    params: Vec<Param>,
-    rows: Option<u64>,
-}
-
-impl RowApply {
-    pub(in super::super) async fn apply(
-        &mut self,
-        target: &str,
-        client: &Client,
-        mut operations: Vec<Operation>,
-    ) -> Result<(), TargetError> {
-        let mut ready = Vec::with_capacity(operations.len());
-        let mut at = 0;
-        while let Some(operation) = operations.get(at) {
-            let rest = operations.get(at..).unwrap_or_default();
-            let (next, used) = self.ready(target, client, operation, rest).await?;
-            ready.extend(next.map(|next| (at, next)));
-            at += used;
-        }
-        // The statements have the values now; here they are only for messages.
-        operations.iter_mut().filter(|o| o.len() >= LARGE_BYTES).for_each(Operation::shorten);
-        let mut answers = stream::iter(ready)
-            .map(|(at, Ready { statement, params, rows })| async move {
-                (at, rows, client.execute_raw(&statement, params).await)
-            })
-            .buffered(IN_FLIGHT);
-        while let Some((at, expected, answer)) = answers.next().await {
-            let Some(operation) = operations.get(at) else { continue };
-            match answer {
-                Ok(found) if expected.is_none_or(|expected| expected == found) => {}
-                Ok(found) => return Err(wrong_count(target, operation, found)),
-                Err(error) => return Err(failed(target, operation, &error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// What to run for the first of `rest`, and how many of `rest` that covers.
-    async fn ready(
-        &mut self,
-        target: &str,
-        client: &Client,
-        operation: &Operation,
-        rest: &[Operation],
-    ) -> Result<(Option<Ready>, usize), TargetError> {
-        let relation = match &operation.change {
-            Change::Message { .. } => return Ok((None, 1)),
+/// Applies changes one by one; the first that cannot be is named.
+pub(super) async fn apply_rows(
+    prepared: &mut Prepared,
+    target: &str,
+    client: &Client,
+    mut operations: Vec<Operation>,
+) -> Result<(), TargetError> {
+    let mut all = Vec::with_capacity(operations.len());
+    let mut at = 0;
+    while let Some(operation) = operations.get(at) {
+        let rest = operations.get(at..).unwrap_or_default();
+        let (next, used) = match &operation.change {
+            Change::Message { .. } => (None, 1),
             Change::Truncate { .. } => {
-                let (sql, used) = self.truncate(target, client, rest).await?;
-                let statement = client.prepare(&sql).await;
-                let statement = statement.map_err(|error| failed(target, operation, &error))?;
-                return Ok((Some(Ready { statement, params: Vec::new(), rows: None }), used));
+                let (ready, used) = truncate(prepared, target, client, operation, rest).await?;
+                (Some(ready), used)
             }
             Change::Insert { relation, .. }
             | Change::Update { relation, .. }
-            | Change::Delete { relation, .. } => relation,
-        };
-        let binding = self.binding(target, client, relation).await?;
-        let mut key = std::mem::take(&mut self.scratch);
-        shape(&operation.change, &binding, &mut key);
-        let known = self.statements.get(&address(relation)).and_then(|by| by.get(&key)).cloned();
-        let made = row_statement(&operation.change, &binding, known.is_some())
-            .map_err(|why| unfit(target, operation, &why.to_string()))?;
-        let statement = match known {
-            Some(statement) => statement,
-            None => {
-                let statement = client.prepare(&made.sql).await;
-                let statement = statement.map_err(|error| failed(target, operation, &error))?;
-                self.keep(relation, key.clone(), statement.clone());
-                statement
+            | Change::Delete { relation, .. } => {
+                (Some(ready_row(prepared, target, client, relation, operation).await?), 1)
             }
         };
-        self.scratch = key;
-        Ok((Some(Ready { statement, params: made.params, rows: Some(1) }), 1))
+        all.extend(next.map(|next| (at, next)));
+        at += used;
     }
-
-    fn keep(&mut self, relation: &Arc<Relation>, shape: Vec<u8>, statement: Statement) {
-        if self.prepared >= MAX_STATEMENTS {
-            self.statements.clear();
-            self.prepared = 0;
-        }
-        self.prepared += 1;
-        self.statements.entry(address(relation)).or_default().insert(shape, statement);
-    }
-
-    async fn truncate(
-        &mut self,
-        target: &str,
-        client: &Client,
-        rest: &[Operation],
-    ) -> Result<(String, usize), TargetError> {
-        let (truncate, used) = truncate_sql(rest);
-        let mut tables = Vec::new();
-        for relation in &truncate.relations {
-            tables.push(self.binding(target, client, relation).await?.table.clone());
-        }
-        Ok((truncate.sql(&tables), used))
-    }
-
-    async fn binding(
-        &mut self,
-        target: &str,
-        client: &Client,
-        relation: &Arc<Relation>,
-    ) -> Result<Arc<Binding>, TargetError> {
-        if let Some(binding) = self.bindings.get(&address(relation)) {
-            return Ok(binding.clone());
-        }
-        if self.bindings.len() >= MAX_BINDINGS {
-            *self = Self::default();
-        }
-        let table = ensure_table(target, client, relation).await?;
-        let binding = Arc::new(Binding::new(target, relation, &table)?);
-        self.bindings.insert(address(&binding.relation), binding.clone());
-        Ok(binding)
-    }
+    // The statements have the values now; here they are only for messages.
+    operations.iter_mut().filter(|o| o.len() >= LARGE_BYTES).for_each(Operation::shorten);
+    run_all(client, all, |at, outcome| {
+        let Some(operation) = operations.get(at) else { return Ok(()) };
+        Err(match outcome {
+            Unmet::Rows { found, .. } => wrong_count(target, operation, found),
+            Unmet::Failed(error) => failed(target, operation, &error),
+        })
+    })
+    .await
 }
 
-fn address(relation: &Arc<Relation>) -> usize {
-    Arc::as_ptr(relation).addr()
+/// Why a statement did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unmet {
+    #[error("{found} rows were met where there should be {expected}")]
+    Rows { expected: u64, found: u64 },
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// Runs statements in order, many on their way at once; `unmet` says what it means that one did not do what it
+/// should.
+pub(super) async fn run_all<E>(
+    client: &Client,
+    all: Vec<(usize, Ready)>,
+    mut unmet: impl FnMut(usize, Unmet) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut answers = stream::iter(all)
+        .map(|(at, Ready { statement, params, rows })| async move {
+            (at, rows, client.execute_raw(&statement, params).await)
+        })
+        .buffered(IN_FLIGHT);
+    while let Some((at, rows, answer)) = answers.next().await {
+        match (answer, rows) {
+            (Ok(found), Some(expected)) if expected != found => {
+                unmet(at, Unmet::Rows { expected, found })?;
+            }
+            (Ok(_), _) => {}
+            (Err(error), _) => unmet(at, Unmet::Failed(error))?,
+        }
+    }
+    Ok(())
+}
+
+/// What to run for a change of one row.
+pub(super) async fn ready_row(
+    prepared: &mut Prepared,
+    target: &str,
+    client: &Client,
+    relation: &Arc<Relation>,
+    operation: &Operation,
+) -> Result<Ready, TargetError> {
+    let binding = prepared.binding(target, client, relation).await?;
+    let mut key = Vec::new();
+    shape(&operation.change, &binding, &mut key);
+    let known = prepared.known(relation, &key);
+    let made = row_statement(&operation.change, &binding, known.is_some())
+        .map_err(|why| unfit(target, operation, &why.to_string()))?;
+    let statement = match known {
+        Some(statement) => statement,
+        None => {
+            let statement = prepared.prepare(client, relation, &key, &made.sql).await;
+            statement.map_err(|error| failed(target, operation, &error))?
+        }
+    };
+    Ok(Ready { statement, params: made.params, rows: Some(1) })
+}
+
+/// What to run for the truncates that `rest` begins with, and how many of them that covers.
+async fn truncate(
+    prepared: &mut Prepared,
+    target: &str,
+    client: &Client,
+    operation: &Operation,
+    rest: &[Operation],
+) -> Result<(Ready, usize), TargetError> {
+    let (truncate, used) = truncate_sql(rest);
+    let mut tables = Vec::new();
+    for relation in &truncate.relations {
+        tables.push(prepared.binding(target, client, relation).await?.table.clone());
+    }
+    let statement = client.prepare(&truncate.sql(&tables)).await;
+    let statement = statement.map_err(|error| failed(target, operation, &error))?;
+    Ok((Ready { statement, params: Vec::new(), rows: None }, used))
 }
 
 const LOAD_ANEW: &str = "or run `tailwater-terminal reload`, which loads the tables anew";

@@ -79,6 +79,10 @@ pub(super) fn row_statement<R: AsRef<Relation>>(
         {
             statement.replace(binding, old_tuple(old), new)?;
         }
+        // Nothing says whether it has another value.
+        Change::Update { old: None, new, .. } if has_identity_outside_key(binding) => {
+            statement.replace(binding, new, new)?;
+        }
         Change::Update { old, new, .. } => {
             statement.update(binding, old.as_ref().map(old_tuple), new)?;
         }
@@ -99,6 +103,12 @@ fn moves_identity(binding: &Binding, old: &Tuple, new: &Tuple) -> bool {
         && binding.columns.iter().zip(old.iter().zip(new)).any(|(column, (old, new))| {
             column.identity_always && *new != Value::Unchanged && *old != Value::Null && old != new
         })
+}
+
+fn has_identity_outside_key(binding: &Binding) -> bool {
+    let Some(key) = &binding.key else { return false };
+    let mut always = binding.columns.iter().enumerate().filter(|(_, of)| of.identity_always);
+    always.any(|(at, _)| !key.contains(&at))
 }
 
 struct Builder {

@@ -6,7 +6,7 @@ use wire::{
 };
 
 use super::{
-    super::catalog::{Column, Table},
+    super::catalog::{Array, Column, Table},
     binding::Binding,
     statement::{row_statement, shape},
     truncate::truncate_sql,
@@ -38,12 +38,15 @@ fn table(identity_always: bool, primary_key: &[&str]) -> Table {
         name: name.into(),
         type_sql: of.into(),
         base_type: of.into(),
+        type_name: format!("pg_catalog.{of}"),
+        array: Some(Array { type_name: format!("pg_catalog._{of}"), delimiter: b',' }),
         generated: name == "twice",
         needed: false,
         identity_always: identity_always && name == "id",
         equals: None,
     };
     Table {
+        acts: false,
         schema: "sa les".into(),
         name: "o\"rders".into(),
         kind: 'r',
@@ -232,6 +235,8 @@ fn table_column(of: &str) -> Column {
         name: String::new(),
         type_sql: of.into(),
         base_type: of.into(),
+        type_name: format!("pg_catalog.{of}"),
+        array: None,
         generated: false,
         needed: false,
         identity_always: false,

@@ -1,10 +1,10 @@
-//! Changes to statements, and their running, row by row. [`RowApply`] is the only way in, so that
-//! another way to apply can stand beside it.
+//! Changes to statements, and their running. [`Apply`] is the only way in.
 
+mod batch;
 mod bind;
 mod plan;
 mod rows;
 mod write;
 
+pub(super) use batch::Apply;
 pub(super) use plan::check_plan;
-pub(super) use rows::RowApply;

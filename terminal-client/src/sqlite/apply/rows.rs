@@ -21,14 +21,14 @@ const LARGE_BYTES: usize = 4 << 20;
 
 /// Applies changes row by row. Keeps what it learned about tables.
 #[derive(Debug, Default)]
-pub(in super::super) struct RowApply {
+pub(super) struct RowApply {
     /// By the relation's address, which its `Arc` in the plan keeps from being used again.
     plans: HashMap<usize, Plan>,
 }
 
 impl RowApply {
     /// Applies one change in the open transaction.
-    pub(in super::super) fn apply(
+    pub(super) fn apply(
         &mut self,
         database: &Database,
         operation: Operation,

@@ -1,0 +1,90 @@
+use wire::ReplicaIdentity;
+
+use super::{super::database::Database, rows::RowApply};
+use crate::{
+    net::{Identity, Run, net_effect, next_run},
+    target::{Operation, TargetError},
+};
+
+/// Applies changes by their net effect; where that fails, one by one in the order of the source, which says
+/// what is wrong.
+#[derive(Debug, Default)]
+pub(in super::super) struct Apply {
+    rows: RowApply,
+}
+
+impl Apply {
+    /// Applies changes in the open transaction.
+    pub(in super::super) fn apply(
+        &mut self,
+        database: &Database,
+        operations: Vec<Operation>,
+    ) -> Result<(), TargetError> {
+        let mut rest = operations;
+        while let Some(run) = next_run(&mut rest) {
+            match run {
+                Run::Many(next) if self.by_net_effect(database, &next)? => {}
+                Run::Many(next) | Run::OneByOne(next) => self.rows(database, next)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self, database: &Database, operations: Vec<Operation>) -> Result<(), TargetError> {
+        for operation in operations {
+            if database.stopped() {
+                break;
+            }
+            self.rows.apply(database, operation)?;
+        }
+        Ok(())
+    }
+
+    /// Whether they were applied; otherwise it is as if nothing had been done.
+    fn by_net_effect(
+        &mut self,
+        database: &Database,
+        operations: &[Operation],
+    ) -> Result<bool, TargetError> {
+        let Some(net) = reduced(operations) else { return Ok(false) };
+        let (changes, statements) = (operations.len(), net.len());
+        savepoint(database, "SAVEPOINT tailwater")?;
+        match self.rows(database, net) {
+            Ok(()) => {
+                tracing::debug!(changes, statements, "applied by their net effect");
+                savepoint(database, "RELEASE tailwater")?;
+                Ok(true)
+            }
+            // Where the whole transaction is undone already there is nothing to go back to.
+            Err(error) if database.connection.is_autocommit() => Err(error),
+            Err(error) => {
+                tracing::debug!(%error, changes, "applied one by one");
+                savepoint(database, "ROLLBACK TO tailwater; RELEASE tailwater")?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+fn savepoint(database: &Database, sql: &str) -> Result<(), TargetError> {
+    database.did("set a savepoint", database.connection.execute_batch(sql))
+}
+
+/// What the changes come to; none where they have no net effect.
+fn reduced(operations: &[Operation]) -> Option<Vec<Operation>> {
+    let lsn = operations.last()?.lsn;
+    let net = net_effect(operations, |relation| match relation.identity {
+        ReplicaIdentity::Full => Identity::Whole,
+        _ => {
+            let keys = relation.columns.iter().enumerate().filter(|(_, column)| column.key);
+            Identity::Columns(keys.map(|(at, _)| at).collect())
+        }
+    });
+    let net = net.ok()?;
+    Some(
+        net.iter()
+            .flat_map(|table| table.changes())
+            .map(|change| Operation { lsn, change })
+            .collect(),
+    )
+}
