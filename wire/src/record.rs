@@ -117,13 +117,12 @@ impl RecordWriter {
         Ok(Self { chunks: ChunkWriter::new(level)?, defined: HashSet::new(), scratch: Vec::new() })
     }
 
-    /// A definition, unless the payload has it already.
-    pub fn relation(&mut self, relation: &Relation) -> Result<(), ChunkError> {
-        let encoded = relation.encode();
-        if self.defined.insert(RelationId(Hash::of(&encoded))) {
+    /// A definition by its id, unless the payload has it already.
+    pub fn relation(&mut self, id: RelationId, relation: &Relation) -> Result<(), ChunkError> {
+        if self.defined.insert(id) {
             self.scratch.clear();
             self.scratch.push(b'R');
-            put_prefixed(&mut self.scratch, &encoded);
+            put_prefixed(&mut self.scratch, &relation.encode());
             self.chunks.record(&self.scratch)?;
         }
         Ok(())
@@ -155,7 +154,7 @@ impl RecordWriter {
     /// Any record, as it was read: for packing without decoding changes.
     pub fn record(&mut self, record: &Record) -> Result<(), ChunkError> {
         match record {
-            Record::Relation(relation) => self.relation(relation),
+            Record::Relation(relation) => self.relation(relation.id(), relation),
             Record::Transaction { lsn, run } => self.transaction(*lsn, run),
             Record::Huge(huge) => self.huge(huge),
         }

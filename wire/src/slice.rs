@@ -281,8 +281,8 @@ impl SliceBuilder {
             let after = before.extended(end, digest);
             let objects = parts.iter().find(|(name, _)| *name == run.channel).map(|(_, p)| p);
             let open = self.channel(&run.channel)?;
-            for relation in &run.relations {
-                open.records.relation(relation)?;
+            for (id, relation) in &run.relations {
+                open.records.relation(*id, relation)?;
             }
             if let Some(objects) = objects.filter(|objects| !objects.is_empty()) {
                 open.records.huge(&HugeTransaction {

@@ -57,7 +57,7 @@ pub struct ChannelBytes {
     /// Changes in the run.
     pub changes: u64,
     /// The relations it uses, in order of first use.
-    pub relations: Vec<Arc<Relation>>,
+    pub relations: Vec<(RelationId, Arc<Relation>)>,
     /// Once something was drained: the hash of all that went before `bytes`.
     drained: Option<blake3::Hasher>,
     numbers: HashMap<RelationId, u64>,
@@ -101,11 +101,12 @@ impl ChannelBytes {
 
 struct NumberedRelations<'a> {
     numbers: &'a mut HashMap<RelationId, u64>,
-    relations: &'a mut Vec<Arc<Relation>>,
+    relations: &'a mut Vec<(RelationId, Arc<Relation>)>,
 }
 
 impl RelationNames<(RelationId, Arc<Relation>)> for NumberedRelations<'_> {
-    fn put(&mut self, out: &mut Vec<u8>, (id, relation): &(RelationId, Arc<Relation>)) {
+    fn put(&mut self, out: &mut Vec<u8>, relation: &(RelationId, Arc<Relation>)) {
+        let (id, _) = relation;
         if let Some(number) = self.numbers.get(id) {
             put_varint(out, *number);
         } else {

@@ -395,8 +395,8 @@ fn object(history: &[Planned]) -> (Bytes, Hash) {
     for (at, planned) in history.iter().enumerate() {
         let (end, transaction) = encode(at, planned);
         for run in transaction.channels.iter().filter(|run| run.channel == channel) {
-            for relation in &run.relations {
-                records.relation(relation).unwrap();
+            for (id, relation) in &run.relations {
+                records.relation(*id, relation).unwrap();
             }
             records.transaction(end, &run.bytes).unwrap();
         }

@@ -13,6 +13,11 @@ use super::{
 };
 
 const DOING: &str = "streaming";
+/// A server sends each change by itself, however many there are. Where they come in closer order than this,
+/// they are read together: to be woken by each of them costs both sides more than the change does.
+const GATHER: Duration = Duration::from_millis(1);
+/// What comes in such pieces needs no gathering.
+const PLENTY_BYTES: usize = 64 << 10;
 
 /// The reading side of a replication stream.
 pub struct StreamReader {
@@ -21,6 +26,8 @@ pub struct StreamReader {
     signals: Arc<Signals>,
     silence: Silence,
     silence_limit: Duration,
+    /// When a little was read last.
+    little: Option<Instant>,
 }
 
 impl StreamReader {
@@ -30,7 +37,14 @@ impl StreamReader {
         signals: Arc<Signals>,
         silence_limit: Duration,
     ) -> Self {
-        Self { reader, frames, signals, silence: Silence::new(silence_limit), silence_limit }
+        Self {
+            reader,
+            frames,
+            signals,
+            silence: Silence::new(silence_limit),
+            silence_limit,
+            little: None,
+        }
     }
 
     /// The next message. Cancellation-safe: a call given up in a `select!` loses nothing.
@@ -93,12 +107,16 @@ impl StreamReader {
 
     /// Reads once, watching for a dead peer.
     async fn read(&mut self) -> Result<(), WalsenderError> {
+        if let Some(little) = self.little.take_if(|little| little.elapsed() < GATHER) {
+            tokio::time::sleep_until(little + GATHER).await;
+        }
         loop {
             let deadline = self.silence.deadline(Instant::now());
             match timeout_at(deadline, self.frames.fill(&mut self.reader)).await {
                 Ok(Ok(0)) => return Err(WalsenderError::Closed { doing: DOING }),
-                Ok(Ok(_)) => {
+                Ok(Ok(read)) => {
                     self.silence.heard();
+                    self.little = (read < PLENTY_BYTES).then(Instant::now);
                     return Ok(());
                 }
                 Ok(Err(error)) => return Err(error.into()),
