@@ -5,7 +5,11 @@ use std::{process::Command, time::Instant};
 use anyhow::{Context, Result, ensure};
 use harness::{Cluster, pg_bin_dir};
 
-use crate::{master::Master, report::Report, tailwater::Path};
+use crate::{
+    master::{Master, Work},
+    report::Report,
+    tailwater::Path,
+};
 
 /// Rows that pgbench makes for each step of its scale.
 const ROWS_PER_SCALE: u32 = 100_011;
@@ -14,7 +18,7 @@ const ROWS_PER_SCALE: u32 = 100_011;
 pub(crate) async fn load(scale: u32) -> Result<()> {
     let rows = scale * ROWS_PER_SCALE;
     println!("\nload: pgbench at scale {scale}, {rows} rows\n");
-    let master = Master::of_scale(scale).await?;
+    let master = Master::of_scale(Work::Pgbench, scale).await?;
     let mut report = Report::new(rows.into(), "rows", "pg_dump");
     report.peer("pg_dump | psql", dump_and_restore(&master).await?);
     let path = Path::empty("load").await?;

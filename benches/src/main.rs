@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! tailwater-bench w1 [TRANSACTIONS]       pgbench's transactions, four changes each
+//! tailwater-bench w2 [TRANSACTIONS]       transactions of 1,000 inserts, updates and deletes
 //! tailwater-bench load [SCALE]            the first load, beside pg_dump | psql
 //! tailwater-bench linear [TRANSACTIONS]   the same work once and ten times: does it take ten times as long?
 //! ```
@@ -15,9 +16,13 @@ mod tailwater;
 
 use anyhow::{Result, bail};
 
-use crate::{master::Master, report::Report};
+use crate::{
+    master::{Master, Work},
+    report::Report,
+};
 
 const DEFAULT_TRANSACTIONS: u32 = 50_000;
+const DEFAULT_MIXED_TRANSACTIONS: u32 = 500;
 const DEFAULT_SCALE: u32 = 20;
 
 #[tokio::main]
@@ -28,31 +33,42 @@ async fn main() -> Result<()> {
     let transactions = count.unwrap_or(DEFAULT_TRANSACTIONS);
     match which.as_str() {
         "w1" => w1(transactions).await,
+        "w2" => w2(count.unwrap_or(DEFAULT_MIXED_TRANSACTIONS)).await,
         "linear" => linear(transactions / 10).await,
         "load" => load::load(count.unwrap_or(DEFAULT_SCALE)).await,
         "all" => {
             w1(transactions).await?;
+            w2(DEFAULT_MIXED_TRANSACTIONS).await?;
             load::load(DEFAULT_SCALE).await?;
             linear(transactions / 10).await
         }
         other => {
             bail!(
-                "'{other}' is no benchmark: say w1, load, linear or all, and how many transactions (for load: pgbench's scale)"
+                "'{other}' is no benchmark: say w1, w2, load, linear or all, and how many transactions (for load: pgbench's scale)"
             )
         }
     }
 }
 
-/// The same WAL, drained by a native subscription and by Tailwater in its two halves and whole.
 async fn w1(transactions: u32) -> Result<()> {
     println!("W1: pgbench, {transactions} transactions, {} changes\n", u64::from(transactions) * 4);
-    let master = Master::start().await?;
+    drained(Work::Pgbench, transactions * 4).await
+}
+
+async fn w2(transactions: u32) -> Result<()> {
+    println!("\nW2: {transactions} transactions of 1,000 changes: inserts, updates, deletes\n");
+    drained(Work::Mixed, transactions * 1_000).await
+}
+
+/// The same WAL, drained by a native subscription and by Tailwater in its two halves and whole.
+async fn drained(work: Work, changes: u32) -> Result<()> {
+    let master = Master::start(work).await?;
     let native = native::Subscriber::prepare(&master).await?;
     let halves = tailwater::Path::prepare(&master, "halves").await?;
     let whole = tailwater::Path::prepare(&master, "whole").await?;
-    master.work(transactions).await?;
+    master.work(changes).await?;
 
-    let mut report = Report::new(f64::from(transactions) * 4.0, "changes", "native");
+    let mut report = Report::new(f64::from(changes), "changes", "native");
     let native_seconds = native.drain(&master).await?;
     report.peer("native logical replication, drained", native_seconds);
     report.ours("master to relay (capture alone)", halves.capture(&master).await?);
@@ -68,11 +84,11 @@ async fn w1(transactions: u32) -> Result<()> {
 /// Ten times the changes must take about ten times as long.
 async fn linear(transactions: u32) -> Result<()> {
     println!("\nlinear: {transactions} transactions, then {}\n", transactions * 10);
-    let master = Master::start().await?;
+    let master = Master::start(Work::Pgbench).await?;
     let path = tailwater::Path::prepare(&master, "linear").await?;
     let mut seconds = Vec::new();
     for count in [transactions, transactions * 10] {
-        master.work(count).await?;
+        master.work(count * 4).await?;
         let captured = path.capture(&master).await?;
         let pulled = path.pull().await?;
         println!("{count:>9} transactions: capture {captured:.2} s, pull {pulled:.2} s");

@@ -19,12 +19,7 @@ impl Subscriber {
     pub(crate) async fn prepare(master: &Master) -> Result<Self> {
         let cluster = Cluster::builder().without_fsync().start().await?;
         let database = cluster.database().await?;
-        // The tables, empty, as pgbench makes them.
-        let tables = "CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84));
-             CREATE TABLE pgbench_branches (bid int PRIMARY KEY, bbalance int, filler char(88));
-             CREATE TABLE pgbench_tellers (tid int PRIMARY KEY, bid int, tbalance int, filler char(84));
-             CREATE TABLE pgbench_history (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22))";
-        database.execute(tables).await?;
+        database.execute(master.tables()).await?;
         master.database.execute("CREATE PUBLICATION native FOR ALL TABLES").await?;
         let subscription = format!(
             "CREATE SUBSCRIPTION native CONNECTION '{}' PUBLICATION native",
@@ -33,7 +28,7 @@ impl Subscriber {
         database.execute(&subscription).await?;
         let subscriber = Self { _cluster: cluster, database };
         subscriber
-            .wait("SELECT count(*) = 4 FROM pg_subscription_rel WHERE srsubstate = 'r'")
+            .wait("SELECT count(*) = count(*) FILTER (WHERE srsubstate = 'r') FROM pg_subscription_rel")
             .await?;
         subscriber.database.execute("ALTER SUBSCRIPTION native DISABLE").await?;
         Ok(subscriber)
@@ -44,11 +39,12 @@ impl Subscriber {
         let position = master.position().await?;
         let begin = Instant::now();
         self.database.execute("ALTER SUBSCRIPTION native ENABLE").await?;
-        let history = master.database.value("SELECT count(*) FROM pgbench_history").await?;
+        let counted = master.counted();
+        let rows = master.database.value(&format!("SELECT count(*) FROM {counted}")).await?;
         let there = format!(
-            "SELECT latest_end_lsn >= '{position}' AND (SELECT count(*) FROM pgbench_history) = {} \
+            "SELECT latest_end_lsn >= '{position}' AND (SELECT count(*) FROM {counted}) = {} \
              FROM pg_stat_subscription WHERE subname = 'native'",
-            history.unwrap_or_default()
+            rows.unwrap_or_default()
         );
         self.wait(&there).await?;
         let seconds = begin.elapsed().as_secs_f64();
