@@ -2,10 +2,7 @@ use std::sync::Arc;
 
 use wire::{Change, OldRow, Relation, Tuple, Value};
 
-use super::{
-    effect::{NetTable, Row},
-    identity::Identity,
-};
+use super::{effect::NetTable, identity::Identity, row::Row};
 
 impl NetTable<'_> {
     /// What the changes come to as changes of one row each, in the order in which they are to be applied.

@@ -3,13 +3,15 @@ use std::{
     sync::Arc,
 };
 
-use wire::{Change, OldRow, Relation, Tuple, Value};
+use wire::{Change, OldRow, Relation, Tuple};
 
-use super::{identity::Identity, keyed::Keyed, whole::Whole};
+use super::{
+    identity::Identity,
+    keyed::Keyed,
+    row::{Irregular, NetRow, Row},
+    whole::Whole,
+};
 use crate::target::{Operation, old_tuple};
-
-/// Values of one row.
-pub type Row<'a> = Vec<&'a Value>;
 
 /// What the changes of one table come to.
 #[derive(Debug)]
@@ -36,12 +38,6 @@ pub struct NetUpdate<'a> {
     /// Whether it is known by others afterwards.
     pub moved: bool,
 }
-
-/// The changes do not follow from each other, or are of a kind that has no net effect: they are to be applied
-/// one by one, which tells what is wrong where something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the changes cannot be reduced to what they come to")]
-pub struct Irregular;
 
 /// What the operations come to, table by table in the order in which they were met. None of them may be a
 /// truncate.
@@ -166,13 +162,4 @@ impl<'a> Table<'a> {
         }
         NetTable { relation: self.relation, identity: self.identity, deletes, updates, inserts }
     }
-}
-
-/// A row of the source over the changes.
-#[derive(Debug)]
-pub(super) struct NetRow<'a> {
-    /// What it is known by at the target; none where it was not there.
-    pub(super) before: Option<Row<'a>>,
-    /// Its values; none where it is gone.
-    pub(super) after: Option<Row<'a>>,
 }

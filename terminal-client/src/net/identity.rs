@@ -1,6 +1,6 @@
 use wire::{Tuple, Value};
 
-use super::effect::{Irregular, Row};
+use super::row::{Irregular, Row};
 
 /// What a table's rows are known by.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@ use std::collections::{HashMap, hash_map::Entry};
 use wire::{Tuple, Value};
 
 use super::{
-    effect::{Irregular, NetRow, Row},
     identity::{at, bytes_of},
+    row::{Irregular, NetRow, Row},
 };
 
 /// Rows of which no two have the same key.

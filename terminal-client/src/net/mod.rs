@@ -8,12 +8,14 @@ mod change;
 mod effect;
 mod identity;
 mod keyed;
+mod row;
 mod run;
 mod whole;
 
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Irregular, NetTable, NetUpdate, Row, net_effect};
+pub use effect::{NetTable, NetUpdate, net_effect};
 pub use identity::Identity;
+pub use row::{Irregular, Row};
 pub use run::{Run, next_run};

@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use wire::{Tuple, Value};
 
 use super::{
-    effect::{Irregular, NetRow, Row},
     identity::bytes_of,
+    row::{Irregular, NetRow, Row},
 };
 
 /// Rows known by all of their values. Of several that are alike, any one is as good.

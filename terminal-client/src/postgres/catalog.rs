@@ -24,6 +24,8 @@ pub(super) struct Column {
     pub(super) base_type: String,
     /// The type with its schema, quoted, without modifiers.
     pub(super) type_name: String,
+    /// As in `pg_type.typname`, where it is a base type of PostgreSQL's own.
+    pub(super) own_type: Option<String>,
     /// Its array type; none where an array of its values would not come apart into just them.
     pub(super) array: Option<Array>,
     pub(super) generated: bool,
@@ -63,7 +65,8 @@ SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), b.typname::text,
     format('%I.%I', tn.nspname, t.typname),
     (SELECT format('%I.%I', n.nspname, y.typname) FROM pg_type y JOIN pg_namespace n ON n.oid = y.typnamespace
      WHERE y.oid = t.typarray AND b.typtype <> 'c' AND NOT (b.typelem <> 0 AND b.typlen = -1)),
-    t.typdelim::text
+    t.typdelim::text,
+    CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b' THEN t.typname::text END
 FROM pg_attribute a
 JOIN pg_type t ON t.oid = a.atttypid
 JOIN pg_namespace tn ON tn.oid = t.typnamespace
@@ -109,6 +112,7 @@ pub(super) async fn table(
             equals: row.try_get(6)?,
             type_name: row.try_get(7)?,
             array: array(&row)?,
+            own_type: row.try_get(10)?,
         });
     }
     let mut primary_key = Vec::new();

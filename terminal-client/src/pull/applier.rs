@@ -8,7 +8,7 @@ use wire::{Lsn, SchemaChange, TerminalState};
 
 use super::{
     bundle::Bundle,
-    decode::{Altered, BATCHES_AHEAD, Batch, decode},
+    decode::{Altered, BATCHES_AHEAD, Batch, Cut, decode},
     error::PullError,
     noted::Noted,
     settings::Settings,
@@ -69,8 +69,10 @@ impl<'a, T: Target> Applier<'a, T> {
         let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
         let mut relations = self.relations.take().unwrap_or_default();
         let source = self.settings.source.clone();
+        let commit_changes = Some(self.settings.bounds.commit_changes);
+        let cut = Cut { until: None, commit_changes };
         let decoding = tokio::task::spawn_blocking(move || {
-            let result = decode(&source, &bundle, &mut relations, None, &sender);
+            let result = decode(&source, &bundle, &mut relations, cut, &sender);
             (relations, result)
         });
         while let Some(batch) = batches.recv().await {

@@ -17,8 +17,8 @@ use crate::{
 
 /// Batches decoded ahead of the target.
 pub(super) const BATCHES_AHEAD: usize = 2;
-/// Between two transactions a batch is handed on with so many changes, or so many bytes of values:
-/// only there can the target commit.
+/// Between two transactions a batch is handed on with so many changes (or fewer, where the target is to commit
+/// after fewer), or so many bytes of values: only there can the target commit.
 const BATCH_CHANGES: usize = 10_000;
 const BATCH_BYTES: usize = 2 << 20;
 /// Within a transaction it is with so many times more.
@@ -91,6 +91,13 @@ impl DecodeError {
     }
 }
 
+/// How far a bundle is decoded, and after how many changes the target is to commit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cut {
+    pub(super) until: Option<Lsn>,
+    pub(super) commit_changes: Option<u64>,
+}
+
 /// Turns a bundle into batches, each range after it was proved; as far as `until`, where that is given
 /// and the bundle goes further. Blocks while the batches before are being applied; ends early where nobody
 /// takes them any more.
@@ -98,9 +105,10 @@ pub(super) fn decode(
     source: &SourceName,
     bundle: &Bundle,
     relations: &mut Relations,
-    until: Option<Lsn>,
+    cut: Cut,
     out: &mpsc::Sender<Batch>,
 ) -> Result<(), DecodeError> {
+    let Cut { until, .. } = cut;
     let mut position = bundle.start.clone();
     let mut batch = Batch::default();
     let mut bytes = 0;
@@ -170,7 +178,9 @@ pub(super) fn decode(
                     batch.commit = alone;
                 }
             }
-            if (batch.commit || is_full(&batch, bytes)) && !hand_on(out, &mut batch, &mut bytes) {
+            if (batch.commit || is_full(&batch, bytes, cut))
+                && !hand_on(out, &mut batch, &mut bytes)
+            {
                 return Ok(());
             }
         }
@@ -202,9 +212,14 @@ fn schema_change(lsn: Lsn, change: &Change<Arc<Relation>>) -> Result<SchemaChang
     serde_json::from_slice(json).map_err(|error| fail(error.to_string()))
 }
 
-fn is_full(batch: &Batch, bytes: usize) -> bool {
-    let times = if batch.boundary.is_some() { 1 } else { WITHIN };
-    batch.operations.len() >= times * BATCH_CHANGES || bytes >= times * BATCH_BYTES
+fn is_full(batch: &Batch, bytes: usize, cut: Cut) -> bool {
+    let changes = batch.operations.len();
+    if batch.boundary.is_none() {
+        return changes >= WITHIN * BATCH_CHANGES || bytes >= WITHIN * BATCH_BYTES;
+    }
+    let enough = cut.commit_changes.and_then(|enough| usize::try_from(enough).ok());
+    let enough = enough.map_or(BATCH_CHANGES, |enough| enough.min(BATCH_CHANGES));
+    changes >= enough || bytes >= BATCH_BYTES
 }
 
 fn hand_on(out: &mpsc::Sender<Batch>, batch: &mut Batch, bytes: &mut usize) -> bool {
@@ -277,7 +292,8 @@ mod tests {
     #[test]
     fn batches_are_bounded_in_bytes() {
         let (out, mut batches) = mpsc::channel(100);
-        decode(&source(), &bundle(300, 50_000), &mut Relations::default(), None, &out).unwrap();
+        decode(&source(), &bundle(300, 50_000), &mut Relations::default(), Cut::default(), &out)
+            .unwrap();
         let bytes = |batch: &Batch| batch.operations.iter().map(Operation::len).sum::<usize>();
         let found: Vec<usize> =
             std::iter::from_fn(|| batches.try_recv().ok()).map(|batch| bytes(&batch)).collect();
@@ -289,7 +305,13 @@ mod tests {
     fn behind_a_large_value_nothing_is_decoded_until_it_is_applied() {
         let (out, mut batches) = mpsc::channel(100);
         let decoding = std::thread::spawn(move || {
-            decode(&source(), &bundle(1, ALONE_BYTES), &mut Relations::default(), None, &out)
+            decode(
+                &source(),
+                &bundle(1, ALONE_BYTES),
+                &mut Relations::default(),
+                Cut::default(),
+                &out,
+            )
         });
         let batch = batches.blocking_recv().unwrap();
         assert!(batch.applied.is_some() && batch.operations.len() == 1);

@@ -13,7 +13,7 @@ use wire::{
 
 use super::{
     bundle::Bundle,
-    decode::{Altered, BATCHES_AHEAD, Batch, decode},
+    decode::{Altered, BATCHES_AHEAD, Batch, Cut, decode},
     error::PullError,
     noted::Noted,
     settings::Settings,
@@ -109,9 +109,10 @@ impl<'a, T: Target> Until<'a, T> {
     async fn bundle(&mut self, bundle: Bundle) -> Result<(), PullError> {
         let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
         let mut relations = self.relations.take().unwrap_or_default();
-        let (source, until) = (self.settings.source.clone(), self.until);
+        let source = self.settings.source.clone();
+        let cut = Cut { until: Some(self.until), commit_changes: None };
         let decoding = tokio::task::spawn_blocking(move || {
-            let result = decode(&source, &bundle, &mut relations, Some(until), &sender);
+            let result = decode(&source, &bundle, &mut relations, cut, &sender);
             (relations, result)
         });
         while let Some(batch) = batches.recv().await {

@@ -1,17 +1,19 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, pin::pin, sync::Arc, task::Poll};
 
+use futures_util::{SinkExt, StreamExt, poll, stream::FuturesOrdered};
 use tokio_postgres::Client;
-use wire::Relation;
+use wire::Lsn;
 
 use super::{
     super::{connect::error_of, create::run},
     binding::Binding,
     prepared::{Prepared, address},
-    rows::{Ready, Unmet, apply_rows, ready_row, run_all},
-    sets::{Step, identity, steps},
+    rows::{Ready, Unmet, apply_rows, ready_row},
+    set_sql::{COPY_SHAPE, copy_sql},
+    sets::{NewRows, Set, Step, identity, steps},
 };
 use crate::{
-    net::{Identity, Run, net_effect, next_run},
+    net::{Identity, Irregular, NetTable, Run, net_effect, next_run},
     target::{Operation, TargetError},
 };
 
@@ -29,6 +31,8 @@ enum NotAtOnce {
     Unmet(#[from] Unmet),
     #[error(transparent)]
     Row(#[from] TargetError),
+    #[error(transparent)]
+    Irregular(#[from] Irregular),
 }
 
 impl Apply {
@@ -61,7 +65,9 @@ impl Apply {
         let Some(bindings) = self.bindings(target, client, operations).await? else {
             return Ok(false);
         };
-        let Some(steps) = plan(&bindings, operations) else { return Ok(false) };
+        let Some(last) = operations.last() else { return Ok(true) };
+        let Ok(net) = net(&bindings, operations) else { return Ok(false) };
+        let Ok(steps) = plan(&bindings, &net, last.lsn) else { return Ok(false) };
         let (changes, statements) = (operations.len(), steps.len());
         run(target, client, "set a savepoint", "SAVEPOINT tailwater").await?;
         match self.run(target, client, steps).await {
@@ -105,50 +111,92 @@ impl Apply {
         Ok(Some(bindings))
     }
 
+    /// What was made is on its way while the next is made.
     async fn run(
         &mut self,
         target: &str,
         client: &Client,
-        steps: Vec<Step>,
+        steps: Vec<Step<'_, '_>>,
     ) -> Result<(), NotAtOnce> {
-        let mut all = Vec::with_capacity(steps.len());
+        let mut answers = FuturesOrdered::new();
         for step in steps {
             let ready = match step {
                 Step::Row { relation, operation } => {
                     ready_row(&mut self.prepared, target, client, &relation, &operation).await?
                 }
-                Step::Set { binding, kind, params, rows } => {
-                    let (relation, shape) = (&binding.relation, kind.shape());
-                    let statement = match self.prepared.known(relation, &shape) {
-                        Some(statement) => statement,
-                        None => {
-                            let sql = kind.sql(&binding);
-                            let made = self.prepared.prepare(client, relation, &shape, &sql).await;
-                            made.map_err(Unmet::Failed)?
-                        }
-                    };
-                    Ready { statement, params, rows: Some(rows) }
+                Step::Set(set) => self.ready_set(client, &set).await?,
+                Step::Copy(new) => {
+                    self.copy(client, &new).await?;
+                    continue;
                 }
             };
-            all.push((0, ready));
+            answers.push_back(ready.run(client));
+            while let Poll::Ready(Some(answer)) = poll!(answers.next()) {
+                answer?;
+            }
         }
-        run_all(client, all, |_, unmet| Err(unmet.into())).await
+        while let Some(answer) = answers.next().await {
+            answer?;
+        }
+        Ok(())
+    }
+
+    async fn copy(&mut self, client: &Client, new: &NewRows<'_, '_>) -> Result<(), NotAtOnce> {
+        let text = new.text()?;
+        let relation = &new.binding.relation;
+        let statement = match self.prepared.known(relation, COPY_SHAPE) {
+            Some(statement) => statement,
+            None => {
+                let sql = copy_sql(&new.binding);
+                let made = self.prepared.prepare(client, relation, COPY_SHAPE, &sql).await;
+                made.map_err(Unmet::Failed)?
+            }
+        };
+        let sink = client.copy_in(&statement).await.map_err(Unmet::Failed)?;
+        let mut sink = pin!(sink);
+        let sent = sink.send(text).await;
+        // The server's reason comes with the end.
+        let found = sink.finish().await.map_err(Unmet::Failed)?;
+        sent.map_err(Unmet::Failed)?;
+        let expected = new.len();
+        if found == expected { Ok(()) } else { Err(Unmet::Rows { expected, found }.into()) }
+    }
+
+    async fn ready_set(&mut self, client: &Client, set: &Set<'_, '_>) -> Result<Ready, NotAtOnce> {
+        let (relation, shape) = (&set.binding.relation, set.kind.shape());
+        let statement = match self.prepared.known(relation, &shape) {
+            Some(statement) => statement,
+            None => {
+                let sql = set.kind.sql(&set.binding);
+                let made = self.prepared.prepare(client, relation, &shape, &sql).await;
+                made.map_err(Unmet::Failed)?
+            }
+        };
+        Ok(Ready { statement, params: set.params()?, rows: Some(set.len()) })
     }
 }
 
 type Bindings = HashMap<usize, Arc<Binding>>;
 
-/// What to run; none where the changes have no net effect.
-fn plan(bindings: &Bindings, operations: &[Operation]) -> Option<Vec<Step>> {
-    let key = |relation: &Arc<Relation>| match bindings.get(&address(relation)) {
+fn net<'a>(
+    bindings: &Bindings,
+    operations: &'a [Operation],
+) -> Result<Vec<NetTable<'a>>, Irregular> {
+    net_effect(operations, |relation| match bindings.get(&address(relation)) {
         Some(binding) => identity(binding),
         None => Identity::Whole,
-    };
-    let lsn = operations.last()?.lsn;
-    let net = net_effect(operations, key).ok()?;
+    })
+}
+
+fn plan<'n, 'a>(
+    bindings: &'n Bindings,
+    net: &'n [NetTable<'a>],
+    lsn: Lsn,
+) -> Result<Vec<Step<'n, 'a>>, Irregular> {
     let mut all = Vec::new();
-    for table in &net {
-        all.extend(steps(table, bindings.get(&address(table.relation))?, lsn).ok()?);
+    for table in net {
+        let binding = bindings.get(&address(table.relation)).ok_or(Irregular)?;
+        all.extend(steps(table, binding, lsn)?);
     }
-    Some(all)
+    Ok(all)
 }

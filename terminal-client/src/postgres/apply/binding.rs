@@ -3,9 +3,10 @@ use std::sync::Arc;
 use wire::{Relation, RelationColumn, ReplicaIdentity};
 
 use super::super::{
-    catalog::{Array, Column, Table},
+    catalog::Table,
     quote::{ident, qualified},
 };
+use super::staging::Staging;
 use crate::target::{LATER_COLUMN, TargetError};
 
 /// How one definition of a source's table meets the table at the target.
@@ -41,28 +42,6 @@ pub(super) struct BoundColumn {
     pub(super) generated: bool,
     /// `GENERATED ALWAYS AS IDENTITY`: an update may not set it.
     pub(super) identity_always: bool,
-}
-
-/// How the values of a column travel as one parameter.
-#[derive(Clone, Debug)]
-pub(super) struct Staging {
-    pub(super) array: Array,
-    /// To what an element is cast; none where it is of the type already.
-    pub(super) cast: Option<String>,
-}
-
-impl Staging {
-    /// An array of the type itself reads each element as a value of the type is read. Where there is none,
-    /// texts are cast.
-    fn of(column: &Column) -> Self {
-        match &column.array {
-            Some(array) => Self { array: array.clone(), cast: None },
-            None => Self {
-                array: Array { type_name: "pg_catalog._text".into(), delimiter: b',' },
-                cast: Some(column.type_name.clone()),
-            },
-        }
-    }
 }
 
 impl Binding {

@@ -3,10 +3,12 @@
 mod array;
 mod batch;
 mod binding;
+mod copy_text;
 mod prepared;
 mod rows;
 mod set_sql;
 mod sets;
+mod staging;
 mod statement;
 #[cfg(test)]
 mod tests;

@@ -57,14 +57,18 @@ pub(super) async fn apply_rows(
     }
     // The statements have the values now; here they are only for messages.
     operations.iter_mut().filter(|o| o.len() >= LARGE_BYTES).for_each(Operation::shorten);
-    run_all(client, all, |at, outcome| {
-        let Some(operation) = operations.get(at) else { return Ok(()) };
-        Err(match outcome {
-            Unmet::Rows { found, .. } => wrong_count(target, operation, found),
-            Unmet::Failed(error) => failed(target, operation, &error),
-        })
-    })
-    .await
+    let mut answers = stream::iter(all)
+        .map(|(at, ready)| async move { (at, ready.run(client).await) })
+        .buffered(IN_FLIGHT);
+    while let Some((at, answer)) = answers.next().await {
+        let Some(operation) = operations.get(at) else { continue };
+        match answer {
+            Ok(()) => {}
+            Err(Unmet::Rows { found, .. }) => return Err(wrong_count(target, operation, found)),
+            Err(Unmet::Failed(error)) => return Err(failed(target, operation, &error)),
+        }
+    }
+    Ok(())
 }
 
 /// Why a statement did not do what it should.
@@ -76,28 +80,15 @@ pub(super) enum Unmet {
     Failed(#[from] Error),
 }
 
-/// Runs statements in order, many on their way at once; `unmet` says what it means that one did not do what it
-/// should.
-pub(super) async fn run_all<E>(
-    client: &Client,
-    all: Vec<(usize, Ready)>,
-    mut unmet: impl FnMut(usize, Unmet) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut answers = stream::iter(all)
-        .map(|(at, Ready { statement, params, rows })| async move {
-            (at, rows, client.execute_raw(&statement, params).await)
-        })
-        .buffered(IN_FLIGHT);
-    while let Some((at, rows, answer)) = answers.next().await {
-        match (answer, rows) {
-            (Ok(found), Some(expected)) if expected != found => {
-                unmet(at, Unmet::Rows { expected, found })?;
-            }
-            (Ok(_), _) => {}
-            (Err(error), _) => unmet(at, Unmet::Failed(error))?,
+impl Ready {
+    /// Runs it; it must do what it should.
+    pub(super) async fn run(self, client: &Client) -> Result<(), Unmet> {
+        let found = client.execute_raw(&self.statement, self.params).await?;
+        match self.rows {
+            Some(expected) if expected != found => Err(Unmet::Rows { expected, found }),
+            _ => Ok(()),
         }
     }
-    Ok(())
 }
 
 /// What to run for a change of one row.

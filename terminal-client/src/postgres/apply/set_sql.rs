@@ -1,16 +1,24 @@
-//! The SQL that writes many rows at once: their values come as one array per column.
+//! The SQL that writes many rows at once: new ones by COPY, for others the values come as one array per column.
 
 use super::{
     super::quote::ident,
     binding::{Binding, BoundColumn},
 };
 
-/// What is done to the rows. Columns are places in the binding; `old` are those that rows are known by.
+/// What is done to rows that are there. Columns are places in the binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SetKind {
     Delete,
     Update { set: Vec<usize> },
-    Insert,
+}
+
+/// By which the statement that brings new rows is known.
+pub(super) const COPY_SHAPE: &[u8] = b"sI";
+
+/// Brings new rows.
+pub(super) fn copy_sql(binding: &Binding) -> String {
+    let names = names(binding, &written(binding));
+    format!("COPY {} ({}) FROM STDIN", binding.table, names.join(", "))
 }
 
 impl SetKind {
@@ -18,7 +26,6 @@ impl SetKind {
     pub(super) fn shape(&self) -> Vec<u8> {
         match self {
             Self::Delete => b"sD".to_vec(),
-            Self::Insert => b"sI".to_vec(),
             Self::Update { set } => {
                 let places = set.iter().flat_map(|place| place.to_le_bytes());
                 b"sU".iter().copied().chain(places).collect()
@@ -31,7 +38,6 @@ impl SetKind {
         match self {
             Self::Delete => (known_by(binding), Vec::new()),
             Self::Update { set } => (known_by(binding), set.clone()),
-            Self::Insert => (Vec::new(), written(binding)),
         }
     }
 
@@ -40,15 +46,6 @@ impl SetKind {
         let staged = Staged::of(binding, old.iter().chain(&new));
         let (old_values, new_values) = staged.values.split_at(old.len().min(staged.values.len()));
         let (table, names) = (&binding.table, names(binding, &new));
-        if let Self::Insert = self {
-            let overriding = if binding.overriding { " OVERRIDING SYSTEM VALUE" } else { "" };
-            return format!(
-                "INSERT INTO {table} ({}){overriding} SELECT {} FROM {}",
-                names.join(", "),
-                new_values.join(", "),
-                staged.from
-            );
-        }
         if binding.key.is_none() {
             return self.sql_of_whole_rows(binding, &staged, old_values, new_values);
         }
@@ -106,7 +103,7 @@ fn known_by(binding: &Binding) -> Vec<usize> {
 }
 
 /// The places of the columns that an insert writes.
-fn written(binding: &Binding) -> Vec<usize> {
+pub(super) fn written(binding: &Binding) -> Vec<usize> {
     let columns = binding.columns.iter().enumerate();
     columns.filter(|(_, column)| !column.generated).map(|(at, _)| at).collect()
 }
@@ -137,7 +134,7 @@ impl Staged {
             places.filter_map(|place| binding.columns.get(*place)).collect();
         let (mut arrays, mut names, mut values) = (Vec::new(), Vec::new(), Vec::new());
         for (at, column) in columns.iter().enumerate() {
-            arrays.push(format!("${}::{}", at + 1, column.staging.array.type_name));
+            arrays.push(format!("${}::{}", at + 1, column.staging.array_type));
             names.push(format!("c{at}"));
             values.push(match &column.staging.cast {
                 Some(cast) => format!("s.c{at}::{cast}"),
