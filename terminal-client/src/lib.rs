@@ -10,9 +10,11 @@
 //! postgres  the PostgreSQL target
 //! sqlite    the SQLite target
 //! pull      the loop: first load, ranges, commits, schedules, reports
+//! chance    what keeps many terminals from coming in step
 //! cli       flags, configuration file, exit codes, status, tail
 //! ```
 
+mod chance;
 pub mod cli;
 pub mod fetch;
 pub mod net;

@@ -24,6 +24,7 @@ mod ending;
 mod errors;
 mod exclude;
 mod faults;
+mod field;
 mod first_load;
 mod grants;
 mod history;

@@ -108,6 +108,10 @@ pub(super) struct PullArgs {
     /// Run on and on, and apply changes as they come.
     #[arg(long, env = "TAILWATER_FOLLOW")]
     pub(super) follow: bool,
+    /// Before each run wait a time up to this, by chance, so that many terminals with the same schedule
+    /// do not come all at once, e.g. 2m [default: none].
+    #[arg(long, env = "TAILWATER_JITTER", value_parser = parse_duration, value_name = "DURATION")]
+    pub(super) jitter: Option<Duration>,
     /// Commit at the target after so many changes, between two of the source's transactions
     /// [default: 20000].
     #[arg(long, env = "TAILWATER_COMMIT_CHANGES", value_name = "NUMBER")]

@@ -27,6 +27,7 @@ pub(super) struct ConfigFile {
     every: Option<String>,
     cron: Option<String>,
     follow: Option<bool>,
+    jitter: Option<String>,
     quiet: Option<bool>,
     commit_changes: Option<u64>,
     load_connections: Option<usize>,
@@ -142,6 +143,7 @@ impl Configured for PullArgs {
         self.quiet |= file.quiet.unwrap_or(false);
         self.commit_changes = self.commit_changes.or(file.commit_changes);
         file.load_connections(&mut self.load_connections)?;
+        one("jitter", file.jitter.as_ref(), &mut self.jitter, parse_duration)?;
         one("commit-after", file.commit_after.as_ref(), &mut self.commit_after, parse_duration)?;
         // A schedule that was given replaces the file's, whatever kind it is.
         if self.once || self.follow || self.every.is_some() || self.cron.is_some() {
@@ -206,13 +208,14 @@ mod tests {
     fn the_file_fills_what_flags_left_open() {
         let given = PullArgs { target: Some("sqlite:flag.db".into()), ..PullArgs::default() };
         let toml = "relay = \"http://a, http://b\"\nsource-name = \"orders\"\nchannels = [\"x\", \"y\"]\n\
-            target = \"sqlite:file.db\"\nevery = \"30s\"\ntimeout = \"5m\"\n";
+            target = \"sqlite:file.db\"\nevery = \"30s\"\njitter = \"7s\"\ntimeout = \"5m\"\n";
         let args = pull(toml, given).unwrap();
         assert_eq!(args.relay.relay.len(), 2);
         assert_eq!(args.relay.channels.len(), 2);
         assert_eq!(args.relay.source_name.unwrap().as_str(), "orders");
         assert_eq!(args.target.as_deref(), Some("sqlite:flag.db"));
         assert_eq!(args.every.unwrap().as_secs(), 30);
+        assert_eq!(args.jitter.unwrap().as_secs(), 7);
         assert_eq!(args.relay.timeout.unwrap().as_secs(), 300);
     }
 

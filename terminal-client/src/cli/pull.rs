@@ -1,4 +1,4 @@
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use croner::Cron;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     progress::{Progress, counted},
-    pull::{Bounds, Outcome, Schedule, run},
+    pull::{Bounds, Outcome, Schedule, Timing, run},
 };
 
 /// Runs `pull`; says at the end what was done.
@@ -22,10 +22,10 @@ pub(super) async fn pull(
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     let args = args.configured()?;
-    let schedule = schedule(&args)?;
+    let timing = timing(&args)?;
     let source = source_name(&args.relay)?;
     let target = target(args.target.as_deref())?;
-    let patience = match schedule {
+    let patience = match timing.schedule {
         Schedule::Once => Some(args.relay.timeout.unwrap_or(ONCE_PATIENCE)),
         _ => args.relay.timeout,
     };
@@ -37,10 +37,10 @@ pub(super) async fn pull(
         ..bounds
     };
     let settings = settings(&args.relay, source, args.name, &target, patience, bounds)?;
-    let outcome = run(&schedule, &target, settings.clone(), progress, stop).await;
+    let outcome = run(&timing, &target, settings.clone(), progress, stop).await;
     progress.end();
     let outcome = outcome?;
-    if let (Schedule::Once, Outcome::Stopped { applied }) = (&schedule, &outcome) {
+    if let (Schedule::Once, Outcome::Stopped { applied }) = (&timing.schedule, &outcome) {
         return Err(CliError::Stopped(match applied {
             Some(applied) => format!(
                 "{} is at {applied}, all of it committed, and not at its goal; the next pull goes on",
@@ -68,6 +68,11 @@ pub(super) async fn pull(
         ),
     });
     Ok(())
+}
+
+fn timing(args: &PullArgs) -> Result<Timing, CliError> {
+    let jitter = args.jitter.unwrap_or(Duration::ZERO);
+    Ok(Timing { schedule: schedule(args)?, jitter })
 }
 
 fn schedule(args: &PullArgs) -> Result<Schedule, CliError> {

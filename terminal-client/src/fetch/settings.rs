@@ -1,9 +1,8 @@
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+
+use crate::chance;
 
 /// The bounds of everything that is fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,14 +73,13 @@ impl FetchSettings {
     /// again, so that a fleet that lost its relay does not come back in step.
     pub(super) fn pauses(&self) -> impl Iterator<Item = Duration> + Send + use<> {
         let longest = self.longest_pause;
-        // backon's own seed is constant without its feature `std`.
-        let seed = RandomState::new().build_hasher().finish();
         ExponentialBuilder::new()
             .with_min_delay(self.first_pause)
             .with_max_delay(longest / 2)
             .without_max_times()
             .with_jitter()
-            .with_jitter_seed(seed)
+            // Its own is constant without its feature `std`.
+            .with_jitter_seed(chance::seed())
             .build()
             .map(move |pause| pause.min(longest))
     }

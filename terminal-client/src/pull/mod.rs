@@ -13,6 +13,7 @@ mod noted;
 mod order;
 mod parts;
 mod refetch;
+mod runner;
 mod schedule;
 mod session;
 mod settings;
@@ -24,5 +25,6 @@ mod until;
 
 pub use address::TargetAddress;
 pub use error::PullError;
-pub use schedule::{Outcome, Schedule, reload, run};
+pub use runner::Outcome;
+pub use schedule::{Schedule, Timing, reload, run};
 pub use settings::{Bounds, Settings};

@@ -1,29 +1,33 @@
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use croner::Cron;
 use jiff::Zoned;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use wire::Lsn;
 
 use super::{
     address::TargetAddress,
     error::PullError,
-    session::{End, Goal, Session},
+    runner::{Outcome, Runner, is_passing},
+    session::Goal,
     settings::Settings,
-    trouble::Trouble,
 };
 use crate::{
-    fetch::{FetchError, Refusal},
-    postgres::PostgresTarget,
+    chance,
     progress::{Progress, counted},
-    sqlite::SqliteTarget,
-    target::Target,
 };
 
-/// When a pull runs.
+/// When pulls run.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// Once, or how often.
+    pub schedule: Schedule,
+    /// Before each run a time up to this is waited, by chance: of many terminals with one schedule no
+    /// two come at the same moment.
+    pub jitter: Duration,
+}
+
+/// How often a pull runs.
 #[derive(Clone, Debug)]
 pub enum Schedule {
     /// Once, to the head as it is at the start.
@@ -36,52 +40,69 @@ pub enum Schedule {
     Follow,
 }
 
-/// How a pull ended without an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// At the head as it was at the start.
-    AtHead {
-        /// The position.
-        applied: Lsn,
-        /// Transactions applied.
-        transactions: u64,
-        /// Changes applied.
-        changes: u64,
-    },
-    /// It was told to stop, and left everything committed.
-    Stopped {
-        /// The position; none where the first load was not complete.
-        applied: Option<Lsn>,
-    },
-    /// Another run on the same target and source was under way.
-    Busy,
+impl Schedule {
+    /// How long to wait for the next run; none where there is no next.
+    fn pause(&self, now: &Zoned) -> Result<Option<Duration>, PullError> {
+        match self {
+            Self::Once | Self::Follow => Ok(None),
+            Self::Every(pause) => Ok(Some(*pause)),
+            Self::Cron(cron) => {
+                let next = cron.find_next_occurrence(now, false);
+                let next = next.map_err(|error| PullError::Internal(error.to_string()))?;
+                Ok(Some(next.duration_since(now).unsigned_abs()))
+            }
+        }
+    }
+
+    fn goal(&self) -> Goal {
+        if matches!(self, Self::Follow) { Goal::Follow } else { Goal::Head }
+    }
 }
 
-/// Pulls as `schedule` says, until done or told to stop. A `stop` finishes the open target transaction.
+/// Pulls as `timing` says, until done or told to stop. A `stop` finishes the open target transaction.
 pub async fn run(
-    schedule: &Schedule,
+    timing: &Timing,
     target: &TargetAddress,
     settings: Arc<Settings>,
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<Outcome, PullError> {
     let runner = Runner { target, settings, progress, stop };
-    match schedule {
-        Schedule::Once => runner.once(Goal::Head).await,
-        Schedule::Follow => runner.once(Goal::Follow).await,
-        Schedule::Every(pause) => {
-            let pause = *pause;
-            runner.again_and_again(|| Ok(pause)).await
+    let (mut last, mut told) = (None, false);
+    loop {
+        let jitter = chance::up_to(timing.jitter);
+        if !jitter.is_zero() && !std::mem::replace(&mut told, true) {
+            progress.say(&format!("this run begins in {} s (--jitter)", jitter.as_secs()));
         }
-        Schedule::Cron(cron) => {
-            runner
-                .again_and_again(|| {
-                    let now = Zoned::now();
-                    let next = cron.find_next_occurrence(&now, false);
-                    let next = next.map_err(|error| PullError::Internal(error.to_string()))?;
-                    Ok(next.duration_since(&now).unsigned_abs())
-                })
-                .await
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(Outcome::Stopped { applied: last }),
+            () = sleep(jitter) => {}
+        }
+        let ended = runner.once(timing.schedule.goal()).await;
+        let Some(pause) = timing.schedule.pause(&Zoned::now())? else { return ended };
+        match ended {
+            Ok(Outcome::Stopped { applied }) => {
+                return Ok(Outcome::Stopped { applied: applied.or(last) });
+            }
+            Ok(Outcome::AtHead { applied, transactions, changes }) => {
+                last = Some(applied);
+                if changes > 0 {
+                    progress.say(&format!(
+                        "at {applied}: {} in {}",
+                        counted(changes, "change"),
+                        counted(transactions, "transaction")
+                    ));
+                }
+            }
+            Ok(Outcome::Busy) => {}
+            // The next time is soon enough.
+            Err(error) if is_passing(&error) => tracing::warn!("{error}"),
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = stop.cancelled() => return Ok(Outcome::Stopped { applied: last }),
         }
     }
 }
@@ -106,140 +127,5 @@ pub async fn reload(
     match (Runner { target, settings, progress, stop }).once(Goal::Reload).await? {
         Outcome::Busy => Err(PullError::InUse { source_name }),
         outcome => Ok(outcome),
-    }
-}
-
-/// A session that lasted so long had worked.
-const LONG: Duration = Duration::from_secs(60);
-
-/// Whether a service that pulls again later should only note it.
-fn is_passing(error: &PullError) -> bool {
-    match error {
-        PullError::GaveUp { .. } | PullError::RowsNeeded { .. } => true,
-        PullError::Fetch(FetchError::Refused { refusal, .. }) => *refusal == Refusal::UnknownSource,
-        error => error.is_transient(),
-    }
-}
-
-struct Runner<'a> {
-    target: &'a TargetAddress,
-    settings: Arc<Settings>,
-    progress: &'a Progress,
-    stop: &'a CancellationToken,
-}
-
-impl Runner<'_> {
-    async fn again_and_again(
-        &self,
-        pause: impl Fn() -> Result<Duration, PullError>,
-    ) -> Result<Outcome, PullError> {
-        let mut last = None;
-        loop {
-            match self.once(Goal::Head).await {
-                Ok(Outcome::Stopped { applied }) => {
-                    return Ok(Outcome::Stopped { applied: applied.or(last) });
-                }
-                Ok(Outcome::AtHead { applied, transactions, changes }) => {
-                    last = Some(applied);
-                    if changes > 0 {
-                        self.progress.say(&format!(
-                            "at {applied}: {} in {}",
-                            counted(changes, "change"),
-                            counted(transactions, "transaction")
-                        ));
-                    }
-                }
-                Ok(Outcome::Busy) => {}
-                // The next time is soon enough.
-                Err(error) if is_passing(&error) => tracing::warn!("{error}"),
-                Err(error) => return Err(error),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause()?) => {}
-                () = self.stop.cancelled() => return Ok(Outcome::Stopped { applied: last }),
-            }
-        }
-    }
-
-    /// One session, and again where the target or the relay fails in a way that may pass.
-    async fn once(&self, goal: Goal) -> Result<Outcome, PullError> {
-        let mut trouble = Trouble::new(self.settings.patience);
-        let mut had_lock = false;
-        let mut suspects = Vec::new();
-        loop {
-            let begun = Instant::now();
-            let error = match self.session(goal).await {
-                // Its own connection from before, whose statement still runs.
-                Ok(End::Busy) if had_lock => PullError::StillHeld,
-                Ok(End::Busy) => return Ok(Outcome::Busy),
-                Ok(End::Stopped { applied }) => return Ok(Outcome::Stopped { applied }),
-                Ok(End::Reached { applied, transactions, changes }) => {
-                    return Ok(Outcome::AtHead { applied, transactions, changes });
-                }
-                Err(error) if self.may_pass(goal, &error, &mut suspects) => error,
-                Err(error) => return Err(error),
-            };
-            had_lock = had_lock || !matches!(error, PullError::StillHeld);
-            if begun.elapsed() >= LONG {
-                trouble.over();
-            }
-            tokio::select! {
-                again = trouble.pause(error) => again?,
-                () = self.stop.cancelled() => return Ok(Outcome::Stopped { applied: None }),
-            }
-        }
-    }
-
-    /// Whether another session may go better. Damaged or foreign ranges are asked for at another
-    /// relay, and of the same relay once more.
-    fn may_pass(&self, goal: Goal, error: &PullError, suspects: &mut Vec<String>) -> bool {
-        match error {
-            PullError::Range(range) => {
-                let relay = self.settings.relays.in_use();
-                let before = suspects.iter().filter(|suspect| **suspect == relay).count();
-                suspects.push(relay);
-                self.settings.relays.distrust();
-                before < if range.is_fork() { 1 } else { 2 }
-            }
-            // A relay that is being set up; a service must not need a restart for that.
-            PullError::Fetch(fetch)
-                if goal == Goal::Follow && fetch.refusal() == Some(Refusal::UnknownSource) =>
-            {
-                true
-            }
-            // The relays were asked for as long as the patience lasts.
-            PullError::Fetch(FetchError::Unreachable { .. }) => self.settings.patience.is_none(),
-            error => error.is_transient(),
-        }
-    }
-
-    async fn session(&self, goal: Goal) -> Result<End, PullError> {
-        match self.target {
-            TargetAddress::Postgres(server) => {
-                let target = tokio::select! {
-                    target = PostgresTarget::open(server) => target?,
-                    () = self.stop.cancelled() => return Ok(End::Stopped { applied: None }),
-                };
-                self.with(target, goal).await
-            }
-            TargetAddress::Sqlite(file) => {
-                let target = SqliteTarget::open(file).await?;
-                self.with(target, goal).await
-            }
-        }
-    }
-
-    async fn with<T: Target>(&self, mut target: T, goal: Goal) -> Result<End, PullError> {
-        let session = Session {
-            target: &mut target,
-            settings: self.settings.clone(),
-            progress: self.progress,
-            stop: self.stop,
-        };
-        let end = session.run(goal).await;
-        if end.is_ok() {
-            target.close().await;
-        }
-        end
     }
 }

@@ -1,11 +1,9 @@
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use super::error::PullError;
+use crate::chance;
 
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(15);
@@ -22,8 +20,6 @@ pub(super) struct Trouble {
 impl Trouble {
     /// Gives up after so long without success; never where there is none.
     pub(super) fn new(patience: Option<Duration>) -> Self {
-        // Chance keeps terminals that lost the same server from coming back in step.
-        let seed = RandomState::new().build_hasher().finish();
         Self {
             patience,
             since: Instant::now(),
@@ -33,7 +29,7 @@ impl Trouble {
                 .with_max_delay(LONGEST)
                 .without_max_times()
                 .with_jitter()
-                .with_jitter_seed(seed)
+                .with_jitter_seed(chance::seed())
                 .build(),
         }
     }

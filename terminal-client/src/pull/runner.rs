@@ -1,0 +1,147 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+use wire::Lsn;
+
+use super::{
+    address::TargetAddress,
+    error::PullError,
+    session::{End, Goal, Session},
+    settings::Settings,
+    trouble::Trouble,
+};
+use crate::{
+    fetch::{FetchError, Refusal},
+    postgres::PostgresTarget,
+    progress::Progress,
+    sqlite::SqliteTarget,
+    target::Target,
+};
+
+/// How a pull ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// At the head as it was at the start.
+    AtHead {
+        /// The position.
+        applied: Lsn,
+        /// Transactions applied.
+        transactions: u64,
+        /// Changes applied.
+        changes: u64,
+    },
+    /// It was told to stop, and left everything committed.
+    Stopped {
+        /// The position; none where the first load was not complete.
+        applied: Option<Lsn>,
+    },
+    /// Another run on the same target and source was under way.
+    Busy,
+}
+
+/// A session that lasted so long had worked.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Whether a service that pulls again later should only note it.
+pub(super) fn is_passing(error: &PullError) -> bool {
+    match error {
+        PullError::GaveUp { .. } | PullError::RowsNeeded { .. } => true,
+        PullError::Fetch(FetchError::Refused { refusal, .. }) => *refusal == Refusal::UnknownSource,
+        error => error.is_transient(),
+    }
+}
+
+/// Runs sessions until one ends.
+pub(super) struct Runner<'a> {
+    pub(super) target: &'a TargetAddress,
+    pub(super) settings: Arc<Settings>,
+    pub(super) progress: &'a Progress,
+    pub(super) stop: &'a CancellationToken,
+}
+
+impl Runner<'_> {
+    /// One session, and again where the target or the relay fails in a way that may pass.
+    pub(super) async fn once(&self, goal: Goal) -> Result<Outcome, PullError> {
+        let mut trouble = Trouble::new(self.settings.patience);
+        let mut had_lock = false;
+        let mut suspects = Vec::new();
+        loop {
+            let begun = Instant::now();
+            let error = match self.session(goal).await {
+                // Its own connection from before, whose statement still runs.
+                Ok(End::Busy) if had_lock => PullError::StillHeld,
+                Ok(End::Busy) => return Ok(Outcome::Busy),
+                Ok(End::Stopped { applied }) => return Ok(Outcome::Stopped { applied }),
+                Ok(End::Reached { applied, transactions, changes }) => {
+                    return Ok(Outcome::AtHead { applied, transactions, changes });
+                }
+                Err(error) if self.may_pass(goal, &error, &mut suspects) => error,
+                Err(error) => return Err(error),
+            };
+            had_lock = had_lock || !matches!(error, PullError::StillHeld);
+            if begun.elapsed() >= LONG {
+                trouble.over();
+            }
+            tokio::select! {
+                again = trouble.pause(error) => again?,
+                () = self.stop.cancelled() => return Ok(Outcome::Stopped { applied: None }),
+            }
+        }
+    }
+
+    /// Whether another session may go better. Damaged or foreign ranges are asked for at another
+    /// relay, and of the same relay once more.
+    fn may_pass(&self, goal: Goal, error: &PullError, suspects: &mut Vec<String>) -> bool {
+        match error {
+            PullError::Range(range) => {
+                let relay = self.settings.relays.in_use();
+                let before = suspects.iter().filter(|suspect| **suspect == relay).count();
+                suspects.push(relay);
+                self.settings.relays.distrust();
+                before < if range.is_fork() { 1 } else { 2 }
+            }
+            // A relay that is being set up; a service must not need a restart for that.
+            PullError::Fetch(fetch)
+                if goal == Goal::Follow && fetch.refusal() == Some(Refusal::UnknownSource) =>
+            {
+                true
+            }
+            // The relays were asked for as long as the patience lasts.
+            PullError::Fetch(FetchError::Unreachable { .. }) => self.settings.patience.is_none(),
+            error => error.is_transient(),
+        }
+    }
+
+    async fn session(&self, goal: Goal) -> Result<End, PullError> {
+        match self.target {
+            TargetAddress::Postgres(server) => {
+                let target = tokio::select! {
+                    target = PostgresTarget::open(server) => target?,
+                    () = self.stop.cancelled() => return Ok(End::Stopped { applied: None }),
+                };
+                self.with(target, goal).await
+            }
+            TargetAddress::Sqlite(file) => {
+                let target = SqliteTarget::open(file).await?;
+                self.with(target, goal).await
+            }
+        }
+    }
+
+    async fn with<T: Target>(&self, mut target: T, goal: Goal) -> Result<End, PullError> {
+        let session = Session {
+            target: &mut target,
+            settings: self.settings.clone(),
+            progress: self.progress,
+            stop: self.stop,
+        };
+        let end = session.run(goal).await;
+        if end.is_ok() {
+            target.close().await;
+        }
+        end
+    }
+}
