@@ -126,7 +126,10 @@ impl Answer {
 
     /// What an answer that is no success means: the relay's problem, or somebody else's page.
     pub(super) async fn refusal(mut self) -> Failure {
-        let retry_after = self.header(header::RETRY_AFTER.as_str()).and_then(retry_after);
+        let date = self.header(header::DATE.as_str()).and_then(http_date);
+        let now = date.unwrap_or_else(Timestamp::now);
+        let text = self.header(header::RETRY_AFTER.as_str());
+        let retry_after = text.and_then(|text| retry_after(text, now));
         let body = self.body(PROBLEM_BYTES).await.unwrap_or_default();
         let kind = match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => FailureKind::Problem { problem: Box::new(problem) },
@@ -170,13 +173,17 @@ impl Answer {
     }
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3).
-fn retry_after(text: &str) -> Option<Duration> {
+/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), which counts from the answer's own date:
+/// the clock here may be wrong.
+fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let at = rfc2822::parse(text).ok()?.timestamp();
-    Some(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default())
+    Some(Duration::try_from(http_date(text)?.duration_since(now)).unwrap_or_default())
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    rfc2822::parse(text).ok().map(|at| at.timestamp())
 }
 
 #[cfg(test)]
@@ -185,9 +192,15 @@ mod tests {
 
     #[test]
     fn both_forms_of_retry_after() {
-        assert_eq!(retry_after("120"), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert!(retry_after("Wed, 21 Oct 2065 07:28:00 GMT").unwrap() > Duration::from_secs(1000));
-        assert_eq!(retry_after("soon"), None);
+        let now = http_date("Wed, 21 Oct 2015 07:28:00 GMT").unwrap();
+        for (text, expected) in [
+            ("120", Some(Duration::from_secs(120))),
+            ("Wed, 21 Oct 2015 07:29:01 GMT", Some(Duration::from_secs(61))),
+            ("Wed, 21 Oct 2015 07:27:00 GMT", Some(Duration::ZERO)),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            assert_eq!(retry_after(text, now), expected, "{text}");
+        }
     }
 }

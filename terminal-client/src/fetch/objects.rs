@@ -38,6 +38,11 @@ pub(super) async fn fetch(
     loop {
         let Some(place) = whereabouts.find(relays, wanted.name).await? else { return Ok(None) };
         let Some(endpoint) = relays.endpoint(place.relay) else { return Ok(None) };
+        if relays.is_held(place.relay) {
+            // Another relay of the list has it too, or this one is waited for.
+            whereabouts.renew(relays, &place).await?;
+            continue;
+        }
         let before = partial.received();
         let anew = trouble.was_damaged();
         match download(endpoint, &place.url, &mut partial, anew).await {
@@ -105,7 +110,8 @@ impl<'a> Trouble<'a> {
             return Ok(Next::Again);
         }
         let tried_for = self.since.get_or_insert_with(Instant::now).elapsed();
-        let pause = self.pause().max(failure.retry_after.unwrap_or_default());
+        let pause = self.pause();
+        self.relays.heed(place.relay, &failure);
         let out_of_patience = tried_for.saturating_add(pause) > self.relays.settings().patience;
         if let Some(found) = damaged {
             self.damaged_again.insert(place.relay);

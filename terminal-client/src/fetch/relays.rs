@@ -72,6 +72,19 @@ impl Relays {
         }
     }
 
+    /// Leaves a relay alone as long as it asked for.
+    pub(super) fn heed(&self, relay: usize, failure: &Failure) {
+        if let Some(hold) = failure.retry_after {
+            let hold = hold.min(self.settings.longest_retry_after);
+            self.rotation().hold(relay, Instant::now(), hold);
+        }
+    }
+
+    /// Whether a relay is left alone at present.
+    pub(super) fn is_held(&self, relay: usize) -> bool {
+        self.rotation().is_held(relay, Instant::now())
+    }
+
     pub(super) fn settings(&self) -> &FetchSettings {
         &self.settings
     }
@@ -139,10 +152,7 @@ impl Relays {
                     return Ok((relay, answer));
                 }
                 Err(failure) => {
-                    if let Some(hold) = failure.retry_after {
-                        let hold = hold.min(self.settings.longest_retry_after);
-                        self.rotation().hold(relay, Instant::now(), hold);
-                    }
+                    self.heed(relay, &failure);
                     let decisive = failure.is_succeeded();
                     failures.push(failure);
                     if decisive {

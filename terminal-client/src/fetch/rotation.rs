@@ -44,7 +44,6 @@ impl Rotation {
 
     /// A relay gave what was asked. Whether it is another than before.
     pub(super) fn worked(&mut self, relay: usize, now: Instant) -> bool {
-        self.held_until.iter_mut().skip(relay).take(1).for_each(|held| *held = None);
         let changed = std::mem::replace(&mut self.in_use, relay) != relay;
         if relay == 0 {
             (self.prefer_at, self.vain) = (None, 0);
@@ -54,11 +53,16 @@ impl Rotation {
         changed
     }
 
-    /// A relay failed; it is left alone for `hold`.
+    /// A relay failed; it is left alone for `hold`, or longer where that was said before.
     pub(super) fn hold(&mut self, relay: usize, now: Instant, hold: Duration) {
         for held in self.held_until.iter_mut().skip(relay).take(1) {
-            *held = now.checked_add(hold);
+            *held = (*held).max(now.checked_add(hold));
         }
+    }
+
+    /// Whether a relay is to be left alone now.
+    pub(super) fn is_held(&self, relay: usize, now: Instant) -> bool {
+        !self.is_free(relay, now)
     }
 
     /// The relay in use.
@@ -111,6 +115,11 @@ mod tests {
         rotation.hold(2, now, 4 * SECOND);
         assert!(rotation.round(now).is_empty());
         assert_eq!(rotation.next_free(now), Some(now + 3 * SECOND));
+        // What it was asked before it said so, it may still answer; and nothing shortens its wish.
+        assert!(rotation.worked(1, now + SECOND));
+        rotation.hold(1, now, SECOND);
+        assert_eq!(rotation.next_free(now + SECOND), Some(now + 3 * SECOND));
+        assert!(rotation.worked(0, now + SECOND));
         assert_eq!(rotation.round(now + 3 * SECOND), [1]);
         assert_eq!(rotation.round(now + 5 * SECOND), [0, 1, 2]);
     }

@@ -83,6 +83,21 @@ async fn a_relay_that_asks_to_be_left_alone_is() {
 }
 
 #[tokio::test]
+async fn a_relay_is_left_alone_as_long_as_it_asks_for() {
+    // As a proxy dates it, whatever the clock here says.
+    let date = "Date: Wed, 21 Oct 2065 07:28:00 GMT";
+    let dated = Reply::html(503).with(date).with("Retry-After: Wed, 21 Oct 2065 07:28:01 GMT");
+    for busy in [Reply::html(429).with("Retry-After: 1"), dated] {
+        let relay = FakeRelay::scripted(vec![busy, nothing_reply(100)]).await;
+        let relays = relays_with(vec![relay.address()], settings());
+        assert!(relays.pull(&pull_after(lsn(100))).await.is_ok());
+        let seen = relay.seen();
+        assert_eq!(seen.len(), 2);
+        assert!(seen[1].at - seen[0].at >= Duration::from_secs(1));
+    }
+}
+
+#[tokio::test]
 async fn a_terminal_ahead_of_every_relay_waits_without_an_error() {
     let (first, second) =
         (FakeRelay::scripted(vec![behind(50)]).await, FakeRelay::scripted(vec![behind(60)]).await);

@@ -1,6 +1,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Instant,
 };
 
 use tokio::{
@@ -21,6 +22,7 @@ pub(crate) struct Request {
     pub(crate) query: String,
     headers: HashMap<String, String>,
     pub(crate) body: Vec<u8>,
+    pub(crate) at: Instant,
 }
 
 impl Request {
@@ -202,5 +204,5 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
         }
     }
     let (path, query) = (path.to_owned(), query.to_owned());
-    Some(Request { method, path, query, headers, body: bytes[end..].to_vec() })
+    Some(Request { method, path, query, headers, body: bytes[end..].to_vec(), at: Instant::now() })
 }

@@ -231,6 +231,49 @@ async fn a_relay_that_dies_half_way_is_replaced_and_what_is_there_is_kept() {
 }
 
 #[tokio::test]
+async fn a_relay_that_asks_to_be_left_alone_is_asked_for_no_object() {
+    let object = object_bytes("a", 1000);
+    let again = manifest(vec![range(100, 300, &object, &[], "other")]);
+    let listed = range(100, 300, &object, &[], "s");
+    let busy = Reply::problem_of(ProblemKind::Unavailable).with("Retry-After: 3600");
+    let first = FakeRelay::scripted(vec![busy]).await;
+    let bytes = object.clone();
+    let second = FakeRelay::start(move |request, _| match request.path.ends_with("/log") {
+        true => manifest_reply(300, &again),
+        false => object_reply(request, &bytes),
+    })
+    .await;
+    let bench = Bench::new(&[&first, &second], settings());
+    for _ in 0..2 {
+        // Both times listed by the first.
+        assert_eq!(content(&bench.fetch(&listed).await.unwrap().unwrap()), object);
+    }
+    assert_eq!((first.count(), second.count()), (1, 4));
+}
+
+#[tokio::test]
+async fn an_object_is_asked_for_again_when_its_relay_may_be_asked() {
+    let object = object_bytes("a", 1000);
+    let again = manifest(vec![range(100, 300, &object, &[], "s")]);
+    let listed = range(100, 300, &object, &[], "s");
+    let bytes = object.clone();
+    let relay = FakeRelay::start(move |request, before| {
+        if request.path.ends_with("/log") {
+            return manifest_reply(300, &again);
+        }
+        match before {
+            0 => Reply::html(503).with("Retry-After: 1"),
+            _ => object_reply(request, &bytes),
+        }
+    })
+    .await;
+    let bench = Bench::new(&[&relay], settings());
+    assert_eq!(content(&bench.fetch(&listed).await.unwrap().unwrap()), object);
+    let seen = relay.seen();
+    assert!(seen[1].at - seen[0].at >= std::time::Duration::from_secs(1));
+}
+
+#[tokio::test]
 async fn a_range_that_is_packed_otherwise_by_now_is_pulled_again() {
     let object = object_bytes("a", 1000);
     let listed = range(100, 300, &object, &[], "s");
