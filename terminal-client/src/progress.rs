@@ -12,7 +12,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wire::Lsn;
 
-pub(crate) use self::figures::counted;
+pub(crate) use self::figures::{counted, shown_bytes};
 use self::figures::{load_line, per_second, time_left};
 
 /// Plain lines come this far apart.

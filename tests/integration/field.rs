@@ -1,7 +1,9 @@
 //! Terminals in the field: many on one schedule, on narrow lines, in hours of their own.
 
-use anyhow::Result;
-use harness::{ProcessBuilder, Scratch, eventually, free_port, terminal, test};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use harness::{Finished, ProcessBuilder, Scratch, Tables, eventually, free_port, terminal, test};
 
 use crate::{
     ending::says,
@@ -46,6 +48,52 @@ fn after_the_wait_it_pulls() {
         let command = till.command(&setup.relay.url())?;
         let done = command.args(["--jitter", "50ms"]).run(LIMIT).await?;
         says(&done, 0, &["begins in 0 s (--jitter)"]);
-        till.equals(&setup.master, &harness::Tables::All).await
+        till.equals(&setup.master, &Tables::All).await
+    });
+}
+
+/// What the last line of a pull says to have been received, in bytes; tenths were rounded down.
+fn received(done: &Finished) -> Result<f64> {
+    let words = done.stderr.trim_end().lines().last().context("it says nothing")?;
+    let words = words.strip_suffix(" received").context("no bytes")?;
+    let mut words = words.rsplit(' ');
+    let unit = match words.next().context("no unit")? {
+        "B" => 1.0,
+        "KiB" => 1024.0,
+        "MiB" => 1024.0 * 1024.0,
+        unit => anyhow::bail!("what is {unit}?"),
+    };
+    Ok(words.next().context("no number")?.parse::<f64>()? * unit)
+}
+
+#[test]
+fn a_narrow_line_is_not_filled() {
+    test(async {
+        // Digests, which hardly shrink.
+        let row = "SELECT i, sha512(i::text::bytea) FROM generate_series";
+        let sql =
+            format!("CREATE TABLE t (id int PRIMARY KEY, b bytea); INSERT INTO t {row}(1, 1000) i");
+        let setup = Setup::shared(&sql).await?;
+        let till = setup.sqlite("till")?;
+        let command = till.command(&setup.relay.url())?;
+        let begun = Instant::now();
+        let done = command.args(["--max-rate", "64k"]).run(LIMIT).await?;
+        let elapsed = begun.elapsed().as_secs_f64();
+        says(&done, 0, &["received"]);
+        let bytes = received(&done)?;
+        assert!(bytes >= 64_000.0, "{bytes} bytes are fewer than the digests");
+        assert!(elapsed >= bytes / 64_000.0, "{bytes} bytes came in {elapsed} s");
+        // What comes as slices.
+        setup.master.execute(&format!("INSERT INTO t {row}(1001, 2000) i")).await?;
+        setup.captured().await?;
+        let begun = Instant::now();
+        let done =
+            till.command(&setup.relay.url())?.env("TAILWATER_MAX_RATE", "64k").run(LIMIT).await?;
+        let elapsed = begun.elapsed().as_secs_f64();
+        says(&done, 0, &["1000 changes in 1 transaction applied"]);
+        let bytes = received(&done)?;
+        assert!(bytes >= 64_000.0, "{bytes} bytes are fewer than the digests");
+        assert!(elapsed >= bytes / 64_000.0, "{bytes} bytes came in {elapsed} s");
+        till.equals(&setup.master, &Tables::All).await
     });
 }

@@ -1,9 +1,12 @@
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use wire::{ChannelName, Lsn, SourceName, TerminalName};
 
-use super::{duration::parse_duration, load_connections::parse_connections, logging::LogFormat};
+use super::{
+    duration::parse_duration, load_connections::parse_connections, logging::LogFormat,
+    rate::parse_rate,
+};
 
 /// Pulls a PostgreSQL master's committed changes from a relay into PostgreSQL or SQLite.
 #[derive(Debug, Parser)]
@@ -66,6 +69,10 @@ pub(super) struct RelayArgs {
     /// transaction [default: $TMPDIR or /var/tmp].
     #[arg(long, env = "TAILWATER_SPOOL_DIR", value_name = "DIR")]
     pub(super) spool_dir: Option<PathBuf>,
+    /// Read at most so many bytes a second from the relays, headers and TLS aside, e.g. 500k, 2M; 64k at
+    /// least [default: as fast as they come].
+    #[arg(long, env = "TAILWATER_MAX_RATE", value_parser = parse_rate, value_name = "BYTES")]
+    pub(super) max_rate: Option<NonZeroU64>,
     /// TOML file whose keys are these flags' names.
     #[arg(long, env = "TAILWATER_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,

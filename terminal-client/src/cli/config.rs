@@ -8,6 +8,7 @@ use super::{
     failure::CliError,
     load_connections::parse_connections,
     logging::LogFormat,
+    rate::parse_rate,
 };
 
 /// The keys of a --config file: the names of the flags of all commands, so that one file serves them
@@ -21,6 +22,7 @@ pub(super) struct ConfigFile {
     token_file: Option<PathBuf>,
     timeout: Option<String>,
     spool_dir: Option<PathBuf>,
+    max_rate: Option<String>,
     target: Option<String>,
     name: Option<String>,
     once: Option<bool>,
@@ -127,6 +129,7 @@ fn take_relay(args: &mut RelayArgs, file: &ConfigFile) -> Result<(), String> {
     all("channels", file.channels.as_ref(), &mut args.channels)?;
     one("source-name", file.source_name.as_ref(), &mut args.source_name, plain)?;
     one("timeout", file.timeout.as_ref(), &mut args.timeout, parse_duration)?;
+    one("max-rate", file.max_rate.as_ref(), &mut args.max_rate, parse_rate)?;
     args.token_file = args.token_file.take().or_else(|| file.token_file.clone());
     args.spool_dir = args.spool_dir.take().or_else(|| file.spool_dir.clone());
     Ok(())
@@ -208,13 +211,14 @@ mod tests {
     fn the_file_fills_what_flags_left_open() {
         let given = PullArgs { target: Some("sqlite:flag.db".into()), ..PullArgs::default() };
         let toml = "relay = \"http://a, http://b\"\nsource-name = \"orders\"\nchannels = [\"x\", \"y\"]\n\
-            target = \"sqlite:file.db\"\nevery = \"30s\"\njitter = \"7s\"\ntimeout = \"5m\"\n";
+            target = \"sqlite:file.db\"\nevery = \"30s\"\njitter = \"7s\"\nmax-rate = \"2M\"\ntimeout = \"5m\"\n";
         let args = pull(toml, given).unwrap();
         assert_eq!(args.relay.relay.len(), 2);
         assert_eq!(args.relay.channels.len(), 2);
         assert_eq!(args.relay.source_name.unwrap().as_str(), "orders");
         assert_eq!(args.target.as_deref(), Some("sqlite:flag.db"));
         assert_eq!(args.every.unwrap().as_secs(), 30);
+        assert_eq!(args.relay.max_rate.unwrap().get(), 2_000_000);
         assert_eq!(args.jitter.unwrap().as_secs(), 7);
         assert_eq!(args.relay.timeout.unwrap().as_secs(), 300);
     }
@@ -232,6 +236,7 @@ mod tests {
             ("source-name = \"a b\"", "source-name: 'a b'"),
             ("every = \"soon\"", "every: 'soon'"),
             ("name = 3", "name"),
+            ("max-rate = \"1k\"", "max-rate: 1k"),
             ("load-connections = 17", "load-connections: 17"),
             ("load-connections = 0", "load-connections: 0"),
             ("x", "config"),

@@ -31,7 +31,7 @@ pub(super) fn relays(
         .map_err(|error| CliError::Usage(format!("--relay: {error}")))?;
     let variable = env::var("TAILWATER_TOKEN").ok();
     let token = Token::find(variable.as_deref(), args.token_file.as_deref())?;
-    let relays = Relays::new(addresses, source, token.as_ref(), settings(patience))?;
+    let relays = Relays::new(addresses, source, token.as_ref(), settings(args, patience))?;
     Ok(Arc::new(relays))
 }
 
@@ -47,7 +47,7 @@ pub(super) fn spool_dir(args: &RelayArgs) -> PathBuf {
 }
 
 /// No single step takes longer than the patience for all.
-fn settings(patience: Option<Duration>) -> FetchSettings {
+fn settings(args: &RelayArgs, patience: Option<Duration>) -> FetchSettings {
     let default = FetchSettings::default();
     let patience = patience.unwrap_or(Duration::MAX);
     let step = |default: Duration| default.min(patience.max(Duration::from_secs(1)));
@@ -56,6 +56,7 @@ fn settings(patience: Option<Duration>) -> FetchSettings {
         connect_timeout: step(default.connect_timeout),
         answer_timeout: step(default.answer_timeout),
         stall_timeout: step(default.stall_timeout),
+        max_rate: args.max_rate,
         ..default
     }
 }

@@ -8,6 +8,7 @@ mod failure;
 mod load_connections;
 mod logging;
 mod pull;
+mod rate;
 mod reload;
 mod run;
 mod settings;

@@ -11,7 +11,7 @@ use super::{
     settings::{ONCE_PATIENCE, settings, target},
 };
 use crate::{
-    progress::{Progress, counted},
+    progress::{Progress, counted, shown_bytes},
     pull::{Bounds, Outcome, Schedule, Timing, run},
 };
 
@@ -49,15 +49,19 @@ pub(super) async fn pull(
             None => "the next pull goes on where it was (`tailwater-terminal status`)".into(),
         }));
     }
+    let received = shown_bytes(settings.relays.received());
     progress.say(&match outcome {
         Outcome::AtHead { applied, transactions, changes } => format!(
-            "{} is at {applied}: {} in {} applied",
+            "{} is at {applied}: {} in {} applied, {received} received",
             settings.source,
             counted(changes, "change"),
             counted(transactions, "transaction")
         ),
         Outcome::Stopped { applied: Some(applied) } => {
-            format!("stopped; {} is at {applied}, all of it committed", settings.source)
+            format!(
+                "stopped; {} is at {applied}, all of it committed; {received} received",
+                settings.source
+            )
         }
         Outcome::Stopped { applied: None } => {
             "stopped; the next pull goes on where it was (`tailwater-terminal status`)".to_owned()

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     fetch::FetchError,
     postgres::PostgresTarget,
+    progress::shown_bytes,
     pull::TargetAddress,
     sqlite::SqliteTarget,
     target::{LoadRecord, StoredState, Target},
@@ -196,28 +197,6 @@ fn relay_line(relay: Option<&RelayStatus>) -> String {
                 None => "not loaded yet".to_owned(),
             };
             format!("relay    {url} is at {head}: {behind}")
-        }
-    }
-}
-
-/// `0 B`, `1.5 KiB`, `64.0 MiB`, as the relay's `status` shows them; tenths are rounded down.
-fn shown_bytes(bytes: u64) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let Some((shift, unit)) = units.into_iter().find(|(shift, _)| bytes >> shift > 0) else {
-        return format!("{bytes} B");
-    };
-    let tenths = (u128::from(bytes) * 10) >> shift;
-    format!("{}.{} {unit}", tenths / 10, tenths % 10)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes() {
-        for (bytes, text) in [(1023, "1023 B"), (1024, "1.0 KiB"), (3 << 29, "1.5 GiB")] {
-            assert_eq!(shown_bytes(bytes), text);
         }
     }
 }

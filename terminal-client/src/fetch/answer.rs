@@ -1,4 +1,4 @@
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use jiff::{Timestamp, fmt::rfc2822};
@@ -7,7 +7,10 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use wire::Problem;
 
-use super::failure::{Failure, FailureKind, root_cause};
+use super::{
+    failure::{Failure, FailureKind, root_cause},
+    flow::Flow,
+};
 
 /// Longest part of a foreign answer that is shown.
 const EXCERPT: usize = 120;
@@ -21,12 +24,19 @@ pub(super) struct Answer {
     doing: String,
     response: Response,
     stall: Duration,
+    flow: Arc<Flow>,
     received: u64,
 }
 
 impl Answer {
-    pub(super) fn new(relay: String, doing: String, response: Response, stall: Duration) -> Self {
-        Self { relay, doing, response, stall, received: 0 }
+    pub(super) fn new(
+        relay: String,
+        doing: String,
+        response: Response,
+        stall: Duration,
+        flow: Arc<Flow>,
+    ) -> Self {
+        Self { relay, doing, response, stall, flow, received: 0 }
     }
 
     pub(super) fn status(&self) -> u16 {
@@ -74,7 +84,9 @@ impl Answer {
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         let kind = match timeout(self.stall, self.response.chunk()).await {
             Ok(Ok(chunk)) => {
-                self.received += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                let bytes = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                self.received += bytes;
+                self.flow.came(bytes).await;
                 return Ok(chunk);
             }
             Ok(Err(error)) => FailureKind::Cut { received: self.received, why: root_cause(&error) },

@@ -9,6 +9,7 @@ use super::{
     answer::Answer,
     error::FetchError,
     failure::{Failure, FailureKind},
+    flow::Flow,
     settings::FetchSettings,
     tls,
     token::Token,
@@ -22,6 +23,7 @@ pub(super) struct Endpoint {
     source: SourceName,
     token: Option<Token>,
     settings: Arc<FetchSettings>,
+    flow: Arc<Flow>,
 }
 
 impl Endpoint {
@@ -31,6 +33,7 @@ impl Endpoint {
         source: &SourceName,
         token: Option<&Token>,
         settings: &Arc<FetchSettings>,
+        flow: &Arc<Flow>,
     ) -> Result<Vec<Self>, FetchError> {
         let first = addresses.first().ok_or_else(|| FetchError::Setup {
             relay: "the relay".into(),
@@ -57,6 +60,7 @@ impl Endpoint {
             source: source.clone(),
             token: token.cloned(),
             settings: Arc::clone(settings),
+            flow: Arc::clone(flow),
         };
         Ok(addresses.into_iter().map(endpoint).collect())
     }
@@ -108,7 +112,8 @@ impl Endpoint {
         let kind = match timeout(waited, request.send()).await {
             Ok(Ok(response)) => {
                 let stall = self.settings.stall_timeout;
-                return Ok(Answer::new(self.address.to_string(), doing, response, stall));
+                let (relay, flow) = (self.address.to_string(), Arc::clone(&self.flow));
+                return Ok(Answer::new(relay, doing, response, stall, flow));
             }
             Ok(Err(error)) if error.is_connect() => {
                 FailureKind::Connect { error: error.without_url() }

@@ -10,7 +10,7 @@
 //! ranges        the objects of a closed range
 //! prefetch      the ranges ahead of the one being applied
 //! snapshot_objects  the objects of a snapshot, in order
-//! endpoint, answer, tls   one relay over reqwest
+//! endpoint, answer, tls   one relay over reqwest; flow counts and slows what it sends
 //! ```
 
 mod address;
@@ -21,6 +21,7 @@ mod download;
 mod endpoint;
 mod error;
 mod failure;
+mod flow;
 mod objects;
 mod partial;
 mod prefetch;

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use wire::SourceName;
 
 use super::{
-    address::RelayAddress, endpoint::Endpoint, error::FetchError, failure::Failure,
+    address::RelayAddress, endpoint::Endpoint, error::FetchError, failure::Failure, flow::Flow,
     rotation::Rotation, settings::FetchSettings, token::Token,
 };
 
@@ -35,6 +35,7 @@ pub struct Relays {
     /// The addresses of those whose last failure was said and that have not answered since.
     failing: Mutex<HashSet<String>>,
     settings: Arc<FetchSettings>,
+    flow: Arc<Flow>,
 }
 
 impl Relays {
@@ -46,9 +47,10 @@ impl Relays {
         settings: FetchSettings,
     ) -> Result<Self, FetchError> {
         let settings = Arc::new(settings);
-        let endpoints = Endpoint::all(addresses, source, token, &settings)?;
+        let flow = Arc::new(Flow::new(settings.max_rate));
+        let endpoints = Endpoint::all(addresses, source, token, &settings, &flow)?;
         let rotation = Mutex::new(Rotation::new(endpoints.len(), settings.prefer_again));
-        Ok(Self { endpoints, rotation, failing: Mutex::default(), settings })
+        Ok(Self { endpoints, rotation, failing: Mutex::default(), settings, flow })
     }
 
     /// The address of the relay in use.
@@ -58,6 +60,11 @@ impl Relays {
             .get(in_use)
             .map(|endpoint| endpoint.address().to_string())
             .unwrap_or_default()
+    }
+
+    /// Bytes of answers that came so far, compressed, as they were sent.
+    pub fn received(&self) -> u64 {
+        self.flow.received()
     }
 
     /// Leaves the relay in use alone for a while, where there is another: what it gave was damaged.

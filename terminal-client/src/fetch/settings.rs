@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
@@ -40,6 +40,9 @@ pub struct FetchSettings {
     /// Bytes of objects in the spool, the ones being applied included; a single range or object
     /// that is larger goes alone. Default 512 MiB.
     pub spool_bytes: u64,
+    /// Bytes that are read per second from all relays together; none for as fast as they come, which
+    /// is the default.
+    pub max_rate: Option<NonZeroU64>,
     /// Whether the system's proxy settings count (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`).
     /// Default true.
     pub system_proxy: bool,
@@ -63,6 +66,7 @@ impl Default for FetchSettings {
             parallel_objects: 4,
             ranges_ahead: 2,
             spool_bytes: 512 << 20,
+            max_rate: None,
             system_proxy: true,
         }
     }

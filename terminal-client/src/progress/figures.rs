@@ -22,6 +22,16 @@ pub(crate) fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
+/// `0 B`, `1.5 KiB`, `64.0 MiB`, as the relay's `status` shows them; tenths are rounded down.
+pub(crate) fn shown_bytes(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let Some((shift, unit)) = units.into_iter().find(|(shift, _)| bytes >> shift > 0) else {
+        return format!("{bytes} B");
+    };
+    let tenths = (u128::from(bytes) * 10) >> shift;
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
 fn mb(bytes: u64) -> u64 {
     bytes / 1_000_000
 }
@@ -44,6 +54,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn bytes() {
+        for (bytes, text) in [(1023, "1023 B"), (1024, "1.0 KiB"), (3 << 29, "1.5 GiB")] {
+            assert_eq!(shown_bytes(bytes), text);
+        }
+    }
 
     #[test]
     fn a_load_that_goes_on_is_as_fast_as_this_run() {

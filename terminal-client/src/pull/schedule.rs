@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     chance,
-    progress::{Progress, counted},
+    progress::{Progress, counted, shown_bytes},
 };
 
 /// When pulls run.
@@ -67,6 +67,7 @@ pub async fn run(
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<Outcome, PullError> {
+    let relays = Arc::clone(&settings.relays);
     let runner = Runner { target, settings, progress, stop };
     let (mut last, mut told) = (None, false);
     loop {
@@ -79,6 +80,7 @@ pub async fn run(
             () = stop.cancelled() => return Ok(Outcome::Stopped { applied: last }),
             () = sleep(jitter) => {}
         }
+        let before = relays.received();
         let ended = runner.once(timing.schedule.goal()).await;
         let Some(pause) = timing.schedule.pause(&Zoned::now())? else { return ended };
         match ended {
@@ -89,9 +91,10 @@ pub async fn run(
                 last = Some(applied);
                 if changes > 0 {
                     progress.say(&format!(
-                        "at {applied}: {} in {}",
+                        "at {applied}: {} in {}, {} received",
                         counted(changes, "change"),
-                        counted(transactions, "transaction")
+                        counted(transactions, "transaction"),
+                        shown_bytes(relays.received() - before)
                     ));
                 }
             }

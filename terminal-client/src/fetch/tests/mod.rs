@@ -6,6 +6,7 @@ mod failing_over;
 pub(crate) mod fake;
 mod objects;
 mod pulling;
+mod rate;
 mod requests;
 mod room;
 mod rows;
