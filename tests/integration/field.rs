@@ -1,6 +1,6 @@
 //! Terminals in the field: many on one schedule, on narrow lines, in hours of their own.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use harness::{Finished, ProcessBuilder, Scratch, Tables, eventually, free_port, terminal, test};
@@ -95,5 +95,91 @@ fn a_narrow_line_is_not_filled() {
         assert!(bytes >= 64_000.0, "{bytes} bytes are fewer than the digests");
         assert!(elapsed >= bytes / 64_000.0, "{bytes} bytes came in {elapsed} s");
         till.equals(&setup.master, &Tables::All).await
+    });
+}
+
+/// `--window` from so many seconds from now to so many, by a clock that shows UTC.
+fn window(from: i64, to: i64) -> Result<String> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let now = i64::try_from(now.as_secs())?;
+    let time = |after: i64| {
+        let second = (now + after).rem_euclid(86_400);
+        format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
+    };
+    Ok(format!("{}-{}", time(from), time(to)))
+}
+
+#[test]
+fn outside_of_its_hours_a_terminal_asks_nothing() {
+    test(async {
+        let folder = Scratch::new("target")?;
+        let outside = window(7200, 10_800)?;
+        let command = || -> Result<ProcessBuilder> {
+            Ok(without_relay(&folder)?.env("TZ", "UTC0").args(["--window", &outside]))
+        };
+        let done = command()?.run(LIMIT).await?;
+        says(&done, 0, &[&format!("outside of --window {outside}: nothing was pulled")]);
+        let done = command()?.arg("--quiet").run(LIMIT).await?;
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+        for schedule in [&["--every", "1ms"][..], &["--cron", "* * * * *"], &["--follow"]] {
+            let mut waiting = command()?.args(schedule).spawn()?;
+            eventually("it says that it waits", LIMIT, async || {
+                Ok(waiting.stderr().contains("waiting until it opens"))
+            })
+            .await?;
+            says(&waiting.stop().await?, 0, &["stopped"]);
+        }
+        assert!(!folder.path().join("till.db").exists(), "a run had begun");
+        // By the clock of the place, three hours ahead, its hours have come.
+        let command = without_relay(&folder)?
+            .env("TZ", "<+03>-3")
+            .args(["--window", &window(10_000, 14_000)?]);
+        let done = command.args(["--timeout", "1s"]).run(LIMIT).await?;
+        says(&done, 4, &[]);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_terminal_that_follows_goes_on_when_its_hours_come() {
+    test(async {
+        let setup = Setup::shared("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)");
+        let setup = setup.await?;
+        let till = setup.sqlite("till")?;
+        let command = |from, to| -> Result<ProcessBuilder> {
+            let window = window(from, to)?;
+            Ok(till.command(&setup.relay.url())?.env("TZ", "UTC0").args(["--window", &window]))
+        };
+        let mut following = command(-3600, 5)?.arg("--follow").spawn()?;
+        eventually("its hours are over", LIMIT, async || {
+            Ok(following.stderr().contains("waiting until it opens"))
+        })
+        .await?;
+        says(&following.stop().await?, 0, &["stopped"]);
+        setup.master.execute("INSERT INTO t VALUES (2)").await?;
+        setup.captured().await?;
+        let begun = Instant::now();
+        let mut following = command(5, 3600)?.arg("--follow").spawn()?;
+        eventually("the row is there", LIMIT, async || {
+            let rows = till.value("SELECT count(*) FROM t").await.unwrap_or_default();
+            Ok(rows.as_deref() == Some("2"))
+        })
+        .await?;
+        // The window is told in whole seconds.
+        assert!(begun.elapsed() >= Duration::from_secs(4), "it came before its time");
+        says(&following.stop().await?, 0, &["stopped"]);
+        till.equals(&setup.master, &Tables::All).await
+    });
+}
+
+#[test]
+fn a_run_once_ends_with_its_hours() {
+    test(async {
+        let folder = Scratch::new("target")?;
+        // Without the window it would go on for the whole of the time-out.
+        let command = without_relay(&folder)?.env("TZ", "UTC0").args(["--timeout", "1h"]);
+        let done = command.args(["--window", &window(-3600, 5)?]).run(LIMIT).await?;
+        says(&done, 0, &["--window"]);
+        Ok(())
     });
 }

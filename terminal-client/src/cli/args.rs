@@ -7,6 +7,7 @@ use super::{
     duration::parse_duration, load_connections::parse_connections, logging::LogFormat,
     rate::parse_rate,
 };
+use crate::pull::Window;
 
 /// Pulls a PostgreSQL master's committed changes from a relay into PostgreSQL or SQLite.
 #[derive(Debug, Parser)]
@@ -15,7 +16,7 @@ use super::{
     version,
     arg_required_else_help = true,
     max_term_width = 110,
-    after_help = "Exit codes: 0 done, 2 usage or configuration, 3 the other side refused, 4 not reachable or not ready in the time given, 1 the rest, a run once that a signal ended before it was done among it. With --follow, --every and --cron a signal is the ordinary end: 0."
+    after_help = "Exit codes: 0 done, or as much as --window left time for, 2 usage or configuration, 3 the other side refused, 4 not reachable or not ready in the time given, 1 the rest, a run once that a signal ended before it was done among it. With --follow, --every and --cron a signal is the ordinary end: 0."
 )]
 pub(super) struct Cli {
     /// How log lines on standard error look; RUST_LOG says what is logged [default: text].
@@ -119,6 +120,11 @@ pub(super) struct PullArgs {
     /// do not come all at once, e.g. 2m [default: none].
     #[arg(long, env = "TAILWATER_JITTER", value_parser = parse_duration, value_name = "DURATION")]
     pub(super) jitter: Option<Duration>,
+    /// Pull only in these hours, local time, e.g. 22:00-06:00. Outside of them --every, --cron and --follow
+    /// wait, and a run once ends at once with 0; what is under way when they end stops behind a whole
+    /// transaction, and goes on the next time [default: at all hours].
+    #[arg(long, env = "TAILWATER_WINDOW", value_name = "FROM-TO")]
+    pub(super) window: Option<Window>,
     /// Commit at the target after so many changes, between two of the source's transactions
     /// [default: 20000].
     #[arg(long, env = "TAILWATER_COMMIT_CHANGES", value_name = "NUMBER")]

@@ -30,6 +30,7 @@ pub(super) struct ConfigFile {
     cron: Option<String>,
     follow: Option<bool>,
     jitter: Option<String>,
+    window: Option<String>,
     quiet: Option<bool>,
     commit_changes: Option<u64>,
     load_connections: Option<usize>,
@@ -146,6 +147,7 @@ impl Configured for PullArgs {
         self.quiet |= file.quiet.unwrap_or(false);
         self.commit_changes = self.commit_changes.or(file.commit_changes);
         file.load_connections(&mut self.load_connections)?;
+        one("window", file.window.as_ref(), &mut self.window, plain)?;
         one("jitter", file.jitter.as_ref(), &mut self.jitter, parse_duration)?;
         one("commit-after", file.commit_after.as_ref(), &mut self.commit_after, parse_duration)?;
         // A schedule that was given replaces the file's, whatever kind it is.
@@ -211,7 +213,7 @@ mod tests {
     fn the_file_fills_what_flags_left_open() {
         let given = PullArgs { target: Some("sqlite:flag.db".into()), ..PullArgs::default() };
         let toml = "relay = \"http://a, http://b\"\nsource-name = \"orders\"\nchannels = [\"x\", \"y\"]\n\
-            target = \"sqlite:file.db\"\nevery = \"30s\"\njitter = \"7s\"\nmax-rate = \"2M\"\ntimeout = \"5m\"\n";
+            target = \"sqlite:file.db\"\nevery = \"30s\"\njitter = \"7s\"\nwindow = \"22:00-6:00\"\nmax-rate = \"2M\"\ntimeout = \"5m\"\n";
         let args = pull(toml, given).unwrap();
         assert_eq!(args.relay.relay.len(), 2);
         assert_eq!(args.relay.channels.len(), 2);
@@ -219,6 +221,7 @@ mod tests {
         assert_eq!(args.target.as_deref(), Some("sqlite:flag.db"));
         assert_eq!(args.every.unwrap().as_secs(), 30);
         assert_eq!(args.relay.max_rate.unwrap().get(), 2_000_000);
+        assert_eq!(args.window.unwrap().to_string(), "22:00-06:00");
         assert_eq!(args.jitter.unwrap().as_secs(), 7);
         assert_eq!(args.relay.timeout.unwrap().as_secs(), 300);
     }
@@ -236,6 +239,7 @@ mod tests {
             ("source-name = \"a b\"", "source-name: 'a b'"),
             ("every = \"soon\"", "every: 'soon'"),
             ("name = 3", "name"),
+            ("window = \"22:00\"", "window: '22:00'"),
             ("max-rate = \"1k\"", "max-rate: 1k"),
             ("load-connections = 17", "load-connections: 17"),
             ("load-connections = 0", "load-connections: 0"),

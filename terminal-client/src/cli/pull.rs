@@ -49,6 +49,7 @@ pub(super) async fn pull(
             None => "the next pull goes on where it was (`tailwater-terminal status`)".into(),
         }));
     }
+    let window = timing.window.map(|window| window.to_string()).unwrap_or_default();
     let received = shown_bytes(settings.relays.received());
     progress.say(&match outcome {
         Outcome::AtHead { applied, transactions, changes } => format!(
@@ -66,6 +67,14 @@ pub(super) async fn pull(
         Outcome::Stopped { applied: None } => {
             "stopped; the next pull goes on where it was (`tailwater-terminal status`)".to_owned()
         }
+        Outcome::Outside => format!("outside of --window {window}: nothing was pulled"),
+        Outcome::Closed { applied: Some(applied) } => format!(
+            "--window {window} closed; {} is at {applied}, all of it committed, and not at its goal; the next pull goes on; {received} received",
+            settings.source
+        ),
+        Outcome::Closed { applied: None } => format!(
+            "--window {window} closed; the next pull goes on where it was (`tailwater-terminal status`); {received} received"
+        ),
         Outcome::Busy => format!(
             "another run is pulling {} into this target; this one leaves it to that",
             settings.source
@@ -76,7 +85,7 @@ pub(super) async fn pull(
 
 fn timing(args: &PullArgs) -> Result<Timing, CliError> {
     let jitter = args.jitter.unwrap_or(Duration::ZERO);
-    Ok(Timing { schedule: schedule(args)?, jitter })
+    Ok(Timing { schedule: schedule(args)?, jitter, window: args.window })
 }
 
 fn schedule(args: &PullArgs) -> Result<Schedule, CliError> {

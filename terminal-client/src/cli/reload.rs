@@ -34,7 +34,7 @@ pub(super) async fn reload(
             progress.say(&format!("{source} is loaded anew and stands at {applied}; pull next"));
             Ok(())
         }
-        Outcome::Stopped { .. } | Outcome::Busy => Err(CliError::Stopped(format!(
+        _ => Err(CliError::Stopped(format!(
             "{} is as it was, and the next reload or pull goes on with what was loaded",
             settings.source
         ))),

@@ -22,9 +22,11 @@ mod status;
 mod tests;
 mod trouble;
 mod until;
+mod window;
 
 pub use address::TargetAddress;
 pub use error::PullError;
 pub use runner::Outcome;
 pub use schedule::{Schedule, Timing, reload, run};
 pub use settings::{Bounds, Settings};
+pub use window::{Window, WindowError};

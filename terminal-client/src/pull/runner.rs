@@ -40,6 +40,13 @@ pub enum Outcome {
     },
     /// Another run on the same target and source was under way.
     Busy,
+    /// Nothing was begun outside of its window.
+    Outside,
+    /// Its window closed before it was done; what was applied is committed.
+    Closed {
+        /// The position; none where the first load was not complete.
+        applied: Option<Lsn>,
+    },
 }
 
 /// A session that lasted so long had worked.

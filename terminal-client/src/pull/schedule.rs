@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use croner::Cron;
 use jiff::Zoned;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     address::TargetAddress,
@@ -11,6 +11,7 @@ use super::{
     runner::{Outcome, Runner, is_passing},
     session::Goal,
     settings::Settings,
+    window::Window,
 };
 use crate::{
     chance,
@@ -25,6 +26,8 @@ pub struct Timing {
     /// Before each run a time up to this is waited, by chance: of many terminals with one schedule no
     /// two come at the same moment.
     pub jitter: Duration,
+    /// Outside of it runs wait, or, once, are left out; those that are under way stop.
+    pub window: Option<Window>,
 }
 
 /// How often a pull runs.
@@ -67,26 +70,34 @@ pub async fn run(
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<Outcome, PullError> {
-    let relays = Arc::clone(&settings.relays);
-    let runner = Runner { target, settings, progress, stop };
-    let (mut last, mut told) = (None, false);
+    let mut last = None;
+    let mut first = true;
     loop {
-        let jitter = chance::up_to(timing.jitter);
-        if !jitter.is_zero() && !std::mem::replace(&mut told, true) {
-            progress.say(&format!("this run begins in {} s (--jitter)", jitter.as_secs()));
+        match timing.turn(progress, stop, std::mem::take(&mut first)).await {
+            Turn::Come => {}
+            Turn::Outside => return Ok(Outcome::Outside),
+            Turn::Stopped => return Ok(Outcome::Stopped { applied: last }),
         }
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(Outcome::Stopped { applied: last }),
-            () = sleep(jitter) => {}
-        }
-        let before = relays.received();
+        let within = stop.child_token();
+        let _closing = timing.window.map(|window| {
+            let within = within.clone();
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                window.becomes(false).await;
+                within.cancel();
+            }))
+        });
+        let before = settings.relays.received();
+        let runner = Runner { target, settings: settings.clone(), progress, stop: &within };
         let ended = runner.once(timing.schedule.goal()).await;
+        if let (Ok(Outcome::Stopped { applied }), false) = (&ended, stop.is_cancelled()) {
+            last = applied.or(last);
+            if matches!(timing.schedule, Schedule::Once) {
+                return Ok(Outcome::Closed { applied: last });
+            }
+            continue;
+        }
         let Some(pause) = timing.schedule.pause(&Zoned::now())? else { return ended };
         match ended {
-            Ok(Outcome::Stopped { applied }) => {
-                return Ok(Outcome::Stopped { applied: applied.or(last) });
-            }
             Ok(Outcome::AtHead { applied, transactions, changes }) => {
                 last = Some(applied);
                 if changes > 0 {
@@ -94,18 +105,55 @@ pub async fn run(
                         "at {applied}: {} in {}, {} received",
                         counted(changes, "change"),
                         counted(transactions, "transaction"),
-                        shown_bytes(relays.received() - before)
+                        shown_bytes(settings.relays.received() - before)
                     ));
                 }
             }
-            Ok(Outcome::Busy) => {}
+            Ok(Outcome::Stopped { applied }) => {
+                return Ok(Outcome::Stopped { applied: applied.or(last) });
+            }
+            Ok(_) => {}
             // The next time is soon enough.
             Err(error) if is_passing(&error) => tracing::warn!("{error}"),
             Err(error) => return Err(error),
         }
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = stop.cancelled() => return Ok(Outcome::Stopped { applied: last }),
+        if stop.run_until_cancelled(sleep(pause)).await.is_none() {
+            return Ok(Outcome::Stopped { applied: last });
+        }
+    }
+}
+
+/// What a run that is due does.
+enum Turn {
+    /// It begins.
+    Come,
+    /// It is left out: the window is closed, and a run once does not wait for it.
+    Outside,
+    /// It was told to stop.
+    Stopped,
+}
+
+impl Timing {
+    /// Waits for the window, then as chance says; tells of what may last, of jitter the `first` time.
+    async fn turn(&self, progress: &Progress, stop: &CancellationToken, first: bool) -> Turn {
+        if let Some(window) = self.window.filter(|window| !window.is_open(&Zoned::now())) {
+            if matches!(self.schedule, Schedule::Once) {
+                return Turn::Outside;
+            }
+            progress.say(&format!("outside of --window {window}: waiting until it opens"));
+            if stop.run_until_cancelled(window.becomes(true)).await.is_none() {
+                return Turn::Stopped;
+            }
+        }
+        // A window may be shorter than the jitter.
+        let open = self.window.map_or(Duration::MAX, |window| window.lasts(&Zoned::now()));
+        let jitter = chance::up_to(self.jitter.min(open));
+        if first && !jitter.is_zero() {
+            progress.say(&format!("this run begins in {} s (--jitter)", jitter.as_secs()));
+        }
+        match stop.run_until_cancelled(sleep(jitter)).await {
+            Some(()) => Turn::Come,
+            None => Turn::Stopped,
         }
     }
 }
