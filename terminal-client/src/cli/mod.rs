@@ -14,5 +14,7 @@ mod run;
 mod settings;
 mod status;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 pub use run::run;
