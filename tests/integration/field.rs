@@ -183,3 +183,38 @@ fn a_run_once_ends_with_its_hours() {
         Ok(())
     });
 }
+
+#[test]
+fn hours_that_are_too_short_are_gone_on_with() {
+    test(async {
+        // A megabyte that hardly shrinks: at this rate it takes longer than the hours last.
+        let row = "SELECT i, sha512(i::text::bytea) FROM generate_series";
+        let sql = format!(
+            "CREATE TABLE t (id int PRIMARY KEY, b bytea); INSERT INTO t {row}(1, 15000) i"
+        );
+        let setup = Setup::shared(&sql).await?;
+        let till = setup.sqlite("till")?;
+        let cut = async || -> Result<()> {
+            // More where a busy machine was not even begun within them.
+            for seconds in [4, 8, 12] {
+                let command = till.command(&setup.relay.url())?.args(["--max-rate", "64k"]);
+                let command =
+                    command.env("TZ", "UTC0").args(["--window", &window(-3600, seconds)?]);
+                let done = command.run(LIMIT).await?;
+                says(&done, 0, &["--window"]);
+                if done.stderr.contains("closed; ") {
+                    return Ok(());
+                }
+            }
+            anyhow::bail!("no run began within its hours")
+        };
+        cut().await?;
+        setup.all_equal(&[&till]).await?;
+        setup.master.execute(&format!("INSERT INTO t {row}(15001, 30000) i")).await?;
+        setup.captured().await?;
+        cut().await?;
+        // Nothing of the transaction that did not come whole.
+        assert_eq!(till.value("SELECT count(*) FROM t").await?.as_deref(), Some("15000"));
+        setup.all_equal(&[&till]).await
+    });
+}
