@@ -11,8 +11,9 @@ pub(super) struct Table {
     /// Names of the primary key's columns; empty where there is none, or where it is deferrable: rows may
     /// share it within a transaction.
     pub(super) primary_key: Vec<String>,
-    /// Whether triggers or rules act on each of its rows in this session, foreign keys among them.
-    pub(super) acts: bool,
+    /// Whether each change has to come by itself in this session: triggers or rules act on each row, foreign keys
+    /// among them, or COPY would be refused.
+    pub(super) one_by_one: bool,
 }
 
 /// A column of it.
@@ -85,10 +86,11 @@ JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
 WHERE i.indrelid = $1 AND i.indisprimary AND i.indisvalid AND i.indimmediate";
 
 /// Triggers of a partition act where rows are written by way of the whole.
-const ACTS: &str = "
+const ONE_BY_ONE: &str = "
 SELECT EXISTS (SELECT FROM pg_trigger WHERE tgenabled::text = ANY (by)
         AND tgrelid IN (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid)))
     OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = $1 AND ev_enabled::text = ANY (by))
+    OR NOT has_table_privilege($1::oid, 'INSERT') OR row_security_active($1::oid)
 FROM (SELECT ARRAY['A', CASE current_setting('session_replication_role') WHEN 'replica' THEN 'R' ELSE 'O' END] AS by) x";
 
 /// The table of that name; none where there is nothing of that name.
@@ -119,9 +121,9 @@ pub(super) async fn table(
     for row in client.query(PRIMARY_KEY, &[&oid]).await? {
         primary_key.push(row.try_get(0)?);
     }
-    let acts = client.query_one(ACTS, &[&oid]).await?.try_get(0)?;
+    let one_by_one = client.query_one(ONE_BY_ONE, &[&oid]).await?.try_get(0)?;
     Ok(Some(Table {
-        acts,
+        one_by_one,
         schema: schema.to_owned(),
         name: name.to_owned(),
         kind: kind.chars().next().unwrap_or(' '),

@@ -1,10 +1,10 @@
 //! Many changes by their net effect: the same rows as one by one, whatever the history.
 
-use anyhow::Result;
-use harness::{Cluster, rng, test};
+use anyhow::{Context, Result};
+use harness::{Cluster, Tables, rng, test};
 use rand::{Rng, rngs::StdRng};
 
-use crate::setup::{Options, Setup, Terminal};
+use crate::setup::{LIMIT, Options, SOURCE, Setup, Target, Terminal};
 
 /// Keys of several kinds, unique values beside the key, rows without a key that are alike, values that are kept
 /// out of line, types whose arrays come apart differently, columns that an update may not set.
@@ -120,7 +120,7 @@ async fn work(setup: &Setup, rng: &mut StdRng, transactions: u32) -> Result<()> 
 /// Pulls, and gives what was said of how changes were applied.
 async fn pull(setup: &Setup, terminal: &Terminal) -> Result<String> {
     let command = terminal.command(&setup.relay.url())?.env("RUST_LOG", "terminal_client=debug");
-    let done = command.run(crate::setup::LIMIT).await?;
+    let done = command.run(LIMIT).await?;
     assert_eq!(done.code, 0, "{}: {}", terminal.name, done.stderr);
     Ok(done.stderr)
 }
@@ -145,6 +145,122 @@ fn random_histories_leave_the_same_rows() {
             setup.all_equal(&terminals.each_ref()).await?;
         }
         assert!(said.contains("by their net effect"), "{said}");
+        Ok(())
+    });
+}
+
+/// A trigger sees each change; foreign keys of a role that may not switch them off hold in the order of the source.
+#[test]
+fn where_something_acts_on_each_row_changes_come_one_by_one() {
+    test(async {
+        let setup = Setup::shared(
+            "CREATE TABLE a (id int PRIMARY KEY, n int); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a);
+             INSERT INTO a VALUES (0, 0)",
+        )
+        .await?;
+        let (watched, plain) = (setup.postgres("watched").await?, setup.postgres("plain").await?);
+        let Target::Postgres(target) = &plain.target else { unreachable!() };
+        let name = target.name().to_owned();
+        target
+            .execute(&format!(
+                "CREATE ROLE plain_{name} LOGIN; GRANT CREATE ON DATABASE {name} TO plain_{name};
+                 GRANT ALL ON SCHEMA public TO plain_{name}"
+            ))
+            .await?;
+        let (_, at) = target.url().split_once('@').context("no user in the URL")?;
+        let url = format!("postgres://plain_{name}@{at}");
+        let pull_plain = async || {
+            let command = harness::terminal(&setup.relay.url(), SOURCE, &url, "plain")?;
+            let done = command.env("RUST_LOG", "terminal_client=debug").run(LIMIT).await?;
+            assert_eq!(done.code, 0, "{}", done.stderr);
+            anyhow::Ok(done.stderr)
+        };
+        setup.pull(&watched).await?;
+        pull_plain().await?;
+        watched
+            .execute(
+                "CREATE TABLE seen (n int);
+                 CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.seen VALUES (NEW.n); RETURN NEW; END';
+                 CREATE TRIGGER see AFTER UPDATE ON a FOR EACH ROW EXECUTE FUNCTION see(); ALTER TABLE a ENABLE ALWAYS TRIGGER see",
+            )
+            .await?;
+        target.execute("ALTER TABLE b ADD FOREIGN KEY (a) REFERENCES a").await?;
+        for n in 1..=100 {
+            let sql = format!(
+                "UPDATE a SET n = {n} WHERE id = 0; INSERT INTO a VALUES ({n}, 0); INSERT INTO b VALUES ({n}, {n}); DELETE FROM b WHERE id < {n}; DELETE FROM a WHERE id > 0 AND id < {n}"
+            );
+            setup.master.execute(&sql).await?;
+        }
+        setup.captured().await?;
+        for said in [pull(&setup, &watched).await?, pull_plain().await?] {
+            assert!(!said.contains("by their net effect"), "{said}");
+        }
+        let seen = watched.value("SELECT count(*) FROM seen").await?;
+        assert_eq!(seen.as_deref(), Some("100"), "the trigger missed some");
+        for terminal in [&watched, &plain] {
+            terminal.equals(&setup.master, &Tables::only(&["public.a", "public.b"])).await?;
+        }
+        target
+            .execute(&format!("REASSIGN OWNED BY plain_{name} TO CURRENT_USER; DROP OWNED BY plain_{name}; DROP ROLE plain_{name}"))
+            .await
+    });
+}
+
+/// What does not fit is told of as one change, also where it came among many; nothing of them is kept.
+#[test]
+fn among_many_changes_the_one_that_does_not_fit_is_named() {
+    test(async {
+        let setup = Setup::shared("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT n, 0 FROM generate_series(1, 200) n").await?;
+        let cases = [
+            (
+                "INSERT INTO t SELECT n, 0 FROM generate_series(201, 400) n",
+                "INSERT INTO t VALUES (333, 9)",
+                "DELETE FROM t WHERE id = 333",
+                "insert",
+            ),
+            (
+                "UPDATE t SET n = 1",
+                "DELETE FROM t WHERE id = 111",
+                "INSERT INTO t VALUES (111, 0)",
+                "update",
+            ),
+            (
+                "DELETE FROM t WHERE id <= 150",
+                "DELETE FROM t WHERE id = 77",
+                "INSERT INTO t VALUES (77, 1)",
+                "delete",
+            ),
+        ];
+        let terminals = [setup.postgres("store").await?, setup.sqlite("till")?];
+        for terminal in &terminals {
+            setup.pull(terminal).await?;
+        }
+        for (change, damage, mend, kind) in cases {
+            for terminal in &terminals {
+                terminal.execute(damage).await?;
+            }
+            setup.master.execute(change).await?;
+            setup.captured().await?;
+            for terminal in &terminals {
+                let before = terminal.value("SELECT count(*) || ' ' || sum(n) FROM t").await?;
+                let done = terminal.command(&setup.relay.url())?.run(LIMIT).await?;
+                assert_eq!(done.code, 1, "{}", done.stderr);
+                let key = damage.split(['(', '=']).nth(1).unwrap_or_default();
+                let key = key.split(',').next().unwrap_or_default().trim();
+                let named = format!("key (id={key})");
+                assert!(
+                    done.stderr.contains(&format!("the {kind} at")) && done.stderr.contains(&named),
+                    "{}",
+                    done.stderr
+                );
+                assert_eq!(
+                    terminal.value("SELECT count(*) || ' ' || sum(n) FROM t").await?,
+                    before
+                );
+                terminal.execute(mend).await?;
+            }
+            setup.all_equal(&terminals.each_ref()).await?;
+        }
         Ok(())
     });
 }

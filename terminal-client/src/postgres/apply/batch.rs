@@ -1,5 +1,6 @@
 use std::{collections::HashMap, pin::pin, sync::Arc, task::Poll};
 
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, poll, stream::FuturesOrdered};
 use tokio_postgres::Client;
 use wire::Lsn;
@@ -126,7 +127,13 @@ impl Apply {
                 }
                 Step::Set(set) => self.ready_set(client, &set).await?,
                 Step::Copy(new) => {
-                    self.copy(client, &new).await?;
+                    let text = new.text()?;
+                    // The client does not survive a COPY that is refused before it began, as in a transaction
+                    // that failed.
+                    while let Some(answer) = answers.next().await {
+                        answer?;
+                    }
+                    self.copy(client, &new, text).await?;
                     continue;
                 }
             };
@@ -141,8 +148,12 @@ impl Apply {
         Ok(())
     }
 
-    async fn copy(&mut self, client: &Client, new: &NewRows<'_, '_>) -> Result<(), NotAtOnce> {
-        let text = new.text()?;
+    async fn copy(
+        &mut self,
+        client: &Client,
+        new: &NewRows<'_, '_>,
+        text: Bytes,
+    ) -> Result<(), NotAtOnce> {
         let relation = &new.binding.relation;
         let statement = match self.prepared.known(relation, COPY_SHAPE) {
             Some(statement) => statement,

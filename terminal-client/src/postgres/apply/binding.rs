@@ -83,7 +83,8 @@ impl Binding {
         let key = key(relation, table);
         let in_key = |at| key.as_ref().is_some_and(|key| key.contains(&at));
         let mut always = columns.iter().enumerate().filter(|(_, column)| column.identity_always);
-        let takes_sets = !table.acts && !columns.is_empty() && always.all(|(at, _)| in_key(at));
+        let takes_sets =
+            !table.one_by_one && !columns.is_empty() && always.all(|(at, _)| in_key(at));
         Ok(Self {
             takes_sets,
             relation: relation.clone(),

@@ -47,7 +47,7 @@ fn table(identity_always: bool, primary_key: &[&str]) -> Table {
         equals: None,
     };
     Table {
-        acts: false,
+        one_by_one: false,
         schema: "sa les".into(),
         name: "o\"rders".into(),
         kind: 'r',
