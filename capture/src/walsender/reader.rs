@@ -116,6 +116,7 @@ impl StreamReader {
                 Ok(Ok(0)) => return Err(WalsenderError::Closed { doing: DOING }),
                 Ok(Ok(read)) => {
                     self.silence.heard();
+                    let read = read + self.read_what_is_there().await?;
                     self.little = (read < PLENTY_BYTES).then(Instant::now);
                     return Ok(());
                 }
@@ -128,5 +129,22 @@ impl StreamReader {
                 },
             }
         }
+    }
+
+    /// Reads on without waiting: with TLS each read gives one record, which is one change. Bytes read.
+    async fn read_what_is_there(&mut self) -> Result<usize, WalsenderError> {
+        let mut total = 0;
+        while total < PLENTY_BYTES {
+            let read = tokio::select! {
+                biased;
+                read = self.frames.fill(&mut self.reader) => read?,
+                () = std::future::ready(()) => 0,
+            };
+            if read == 0 {
+                break;
+            }
+            total += read;
+        }
+        Ok(total)
     }
 }

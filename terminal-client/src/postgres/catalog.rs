@@ -11,6 +11,8 @@ pub(super) struct Table {
     /// Names of the primary key's columns; empty where there is none, or where it is deferrable: rows may
     /// share it within a transaction.
     pub(super) primary_key: Vec<String>,
+    /// Names of the columns of each index that lets no two rows be alike in them, at any moment.
+    pub(super) unique: Vec<Vec<String>>,
     /// Whether each change has to come by itself in this session: triggers or rules act on each row, foreign keys
     /// among them, or COPY would be refused.
     pub(super) one_by_one: bool,
@@ -85,6 +87,12 @@ SELECT a.attname::text FROM pg_index i
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
 WHERE i.indrelid = $1 AND i.indisprimary AND i.indisvalid AND i.indimmediate";
 
+const UNIQUE: &str = "
+SELECT array_agg(a.attname::text) FROM pg_index i
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+GROUP BY i.indexrelid";
+
 /// Triggers of a partition act where rows are written by way of the whole.
 const ONE_BY_ONE: &str = "
 SELECT EXISTS (SELECT FROM pg_trigger WHERE tgenabled::text = ANY (by)
@@ -121,9 +129,14 @@ pub(super) async fn table(
     for row in client.query(PRIMARY_KEY, &[&oid]).await? {
         primary_key.push(row.try_get(0)?);
     }
+    let mut unique = Vec::new();
+    for row in client.query(UNIQUE, &[&oid]).await? {
+        unique.push(row.try_get(0)?);
+    }
     let one_by_one = client.query_one(ONE_BY_ONE, &[&oid]).await?.try_get(0)?;
     Ok(Some(Table {
         one_by_one,
+        unique,
         schema: schema.to_owned(),
         name: name.to_owned(),
         kind: kind.chars().next().unwrap_or(' '),

@@ -21,6 +21,7 @@ const TABLES: &str = "
         bits bit(3), more varbit(5), one \"char\", raw bytea, moods mood[], places place[], ranges int4multirange, fixed char(5), flag bool,
         doc jsonb, span interval, addr inet, base int, twice int GENERATED ALWAYS AS (base * 2) STORED);
     CREATE TABLE counted (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, seq int GENERATED ALWAYS AS IDENTITY, v int);
+    CREATE TABLE moved (id int PRIMARY KEY, seq int GENERATED ALWAYS AS IDENTITY, v int);
     CREATE TABLE kept (id int PRIMARY KEY, v int);
     ALTER TABLE kept REPLICA IDENTITY FULL;
     CREATE TABLE child (id int PRIMARY KEY, item int REFERENCES item ON DELETE CASCADE, v int)";
@@ -78,7 +79,12 @@ fn statement(rng: &mut StdRng) -> String {
             "UPDATE odd SET numbers = numbers || {v}, mood = NULL, place = ROW(NULL, NULL), one = NULL WHERE (place).x % 5 = {v}"
         ),
         18 => format!("DELETE FROM odd WHERE (place).x % 7 = {v}"),
-        19 => format!("INSERT INTO counted (v) SELECT {v} FROM generate_series(1, {many} % 10)"),
+        19 => format!(
+            "INSERT INTO counted (v) SELECT {v} FROM generate_series(1, {many} % 10); INSERT INTO moved (id, v) VALUES ({id}, {v}) ON CONFLICT DO NOTHING"
+        ),
+        20 if v == 0 => format!(
+            "UPDATE moved SET id = {to}, seq = DEFAULT WHERE id = {id} AND NOT EXISTS (SELECT FROM moved WHERE id = {to}); UPDATE moved SET v = v + 1"
+        ),
         20 => format!("UPDATE counted SET v = {v}, seq = DEFAULT WHERE id % 10 = {v}"),
         21 => format!(
             "INSERT INTO kept SELECT i, {v} FROM generate_series({id}, {id} + {many}) i ON CONFLICT (id) DO UPDATE SET v = excluded.v"
@@ -262,5 +268,43 @@ fn among_many_changes_the_one_that_does_not_fit_is_named() {
             setup.all_equal(&terminals.each_ref()).await?;
         }
         Ok(())
+    });
+}
+
+/// Rows that are updated to what they are have nothing to set, and yet each must be there.
+#[test]
+fn many_updates_that_change_nothing_are_followed_by_others() {
+    test(async {
+        let setup = Setup::shared(
+            "CREATE TABLE link (a int, b int, PRIMARY KEY (a, b)); INSERT INTO link SELECT n, n FROM generate_series(1, 5000) n",
+        )
+        .await?;
+        let terminals = [setup.postgres("store").await?, setup.sqlite("till")?];
+        for terminal in &terminals {
+            setup.pull(terminal).await?;
+        }
+        let sql = "BEGIN; UPDATE link SET a = a; INSERT INTO link SELECT -n, n FROM generate_series(1, 100) n; COMMIT";
+        setup.master.execute(sql).await?;
+        setup.all_equal(&terminals.each_ref()).await
+    });
+}
+
+/// What is undone for one table leaves another one that the same changes made.
+#[test]
+fn a_new_table_is_there_where_its_changes_come_one_by_one() {
+    test(async {
+        let mut setup =
+            Setup::shared("CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE); INSERT INTO t SELECT n, 'c' || n FROM generate_series(1, 9) n").await?;
+        let terminals = [setup.postgres("store").await?, setup.sqlite("till")?];
+        for terminal in &terminals {
+            setup.pull(terminal).await?;
+        }
+        setup.master.execute("CREATE TABLE u (id int PRIMARY KEY)").await?;
+        setup.kill_capture()?;
+        setup.captured().await?;
+        let sql = "BEGIN; UPDATE t SET code = 'x' WHERE id = 1; UPDATE t SET code = 'c1' WHERE id = 2; UPDATE t SET code = 'c2' WHERE id = 1;
+             INSERT INTO u SELECT generate_series(1, 100); COMMIT";
+        setup.master.execute(sql).await?;
+        setup.all_equal(&terminals.each_ref()).await
     });
 }

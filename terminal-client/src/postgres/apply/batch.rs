@@ -2,16 +2,16 @@ use std::{collections::HashMap, pin::pin, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, poll, stream::FuturesOrdered};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Error, Statement};
 use wire::Lsn;
 
 use super::{
     super::{connect::error_of, create::run},
     binding::Binding,
-    prepared::{Prepared, address},
     rows::{Ready, Unmet, apply_rows, ready_row},
     set_sql::{COPY_SHAPE, copy_sql},
     sets::{NewRows, Set, Step, identity, steps},
+    tables::{Tables, address},
 };
 use crate::{
     net::{Identity, Irregular, NetTable, Run, net_effect, next_run},
@@ -22,7 +22,7 @@ use crate::{
 /// of the source, which says what is wrong.
 #[derive(Default)]
 pub(in super::super) struct Apply {
-    prepared: Prepared,
+    tables: Tables,
 }
 
 /// Why many changes were not applied at once.
@@ -34,6 +34,9 @@ enum NotAtOnce {
     Row(#[from] TargetError),
     #[error(transparent)]
     Irregular(#[from] Irregular),
+    /// A COPY did not begin, and with that the connection is of no more use.
+    #[error(transparent)]
+    Refused(Error),
 }
 
 impl Apply {
@@ -49,7 +52,7 @@ impl Apply {
             match run {
                 Run::Many(next) if self.at_once(target, client, &next).await? => {}
                 Run::Many(next) | Run::OneByOne(next) => {
-                    apply_rows(&mut self.prepared, target, client, next).await?
+                    apply_rows(&mut self.tables, target, client, next).await?
                 }
             }
         }
@@ -77,6 +80,7 @@ impl Apply {
                 run(target, client, "release a savepoint", "RELEASE SAVEPOINT tailwater").await?;
                 Ok(true)
             }
+            Err(NotAtOnce::Refused(error)) => Err(error_of(target, "copy rows", &error)),
             Err(NotAtOnce::Unmet(Unmet::Failed(error))) if client.is_closed() => {
                 Err(error_of(target, "apply changes", &error))
             }
@@ -102,7 +106,7 @@ impl Apply {
                 if bindings.contains_key(&address(relation)) {
                     continue;
                 }
-                let binding = self.prepared.binding(target, client, relation).await?;
+                let binding = self.tables.binding(target, client, relation).await?;
                 if !binding.takes_sets {
                     return Ok(None);
                 }
@@ -112,28 +116,33 @@ impl Apply {
         Ok(Some(bindings))
     }
 
-    /// What was made is on its way while the next is made.
+    /// What was made is on its way while the next is made. Nothing else is asked of the server meanwhile: its
+    /// answer would wait behind those that are not taken.
     async fn run(
         &mut self,
         target: &str,
         client: &Client,
         steps: Vec<Step<'_, '_>>,
     ) -> Result<(), NotAtOnce> {
-        let mut answers = FuturesOrdered::new();
+        let mut prepared = Vec::with_capacity(steps.len());
         for step in steps {
+            prepared.push(self.prepare(target, client, step).await?);
+        }
+        let mut answers = FuturesOrdered::new();
+        for step in prepared {
             let ready = match step {
-                Step::Row { relation, operation } => {
-                    ready_row(&mut self.prepared, target, client, &relation, &operation).await?
+                Prepared::Row(ready) => ready,
+                Prepared::Set(statement, set) => {
+                    Ready { statement, params: set.params()?, rows: Some(set.len()) }
                 }
-                Step::Set(set) => self.ready_set(client, &set).await?,
-                Step::Copy(new) => {
+                Prepared::Copy(statement, new) => {
                     let text = new.text()?;
                     // The client does not survive a COPY that is refused before it began, as in a transaction
                     // that failed.
                     while let Some(answer) = answers.next().await {
                         answer?;
                     }
-                    self.copy(client, &new, text).await?;
+                    copy(client, &statement, &new, text).await?;
                     continue;
                 }
             };
@@ -148,43 +157,53 @@ impl Apply {
         Ok(())
     }
 
-    async fn copy(
+    async fn prepare<'n, 'a>(
         &mut self,
+        target: &str,
         client: &Client,
-        new: &NewRows<'_, '_>,
-        text: Bytes,
-    ) -> Result<(), NotAtOnce> {
-        let relation = &new.binding.relation;
-        let statement = match self.prepared.known(relation, COPY_SHAPE) {
-            Some(statement) => statement,
-            None => {
-                let sql = copy_sql(&new.binding);
-                let made = self.prepared.prepare(client, relation, COPY_SHAPE, &sql).await;
-                made.map_err(Unmet::Failed)?
+        step: Step<'n, 'a>,
+    ) -> Result<Prepared<'n, 'a>, NotAtOnce> {
+        Ok(match step {
+            Step::Row { relation, operation } => {
+                let tables = &mut self.tables;
+                Prepared::Row(ready_row(tables, target, client, &relation, &operation).await?)
             }
-        };
-        let sink = client.copy_in(&statement).await.map_err(Unmet::Failed)?;
-        let mut sink = pin!(sink);
-        let sent = sink.send(text).await;
-        // The server's reason comes with the end.
-        let found = sink.finish().await.map_err(Unmet::Failed)?;
-        sent.map_err(Unmet::Failed)?;
-        let expected = new.len();
-        if found == expected { Ok(()) } else { Err(Unmet::Rows { expected, found }.into()) }
+            Step::Set(set) => {
+                let (relation, shape) = (&set.binding.relation, set.kind.shape());
+                let sql = || set.kind.sql(&set.binding);
+                let statement = self.tables.statement(client, relation, &shape, sql).await;
+                Prepared::Set(statement.map_err(Unmet::Failed)?, set)
+            }
+            Step::Copy(new) => {
+                let (relation, sql) = (&new.binding.relation, || copy_sql(&new.binding));
+                let statement = self.tables.statement(client, relation, COPY_SHAPE, sql).await;
+                Prepared::Copy(statement.map_err(Unmet::Failed)?, new)
+            }
+        })
     }
+}
 
-    async fn ready_set(&mut self, client: &Client, set: &Set<'_, '_>) -> Result<Ready, NotAtOnce> {
-        let (relation, shape) = (&set.binding.relation, set.kind.shape());
-        let statement = match self.prepared.known(relation, &shape) {
-            Some(statement) => statement,
-            None => {
-                let sql = set.kind.sql(&set.binding);
-                let made = self.prepared.prepare(client, relation, &shape, &sql).await;
-                made.map_err(Unmet::Failed)?
-            }
-        };
-        Ok(Ready { statement, params: set.params()?, rows: Some(set.len()) })
-    }
+/// A step with its statement.
+enum Prepared<'n, 'a> {
+    Row(Ready),
+    Set(Statement, Set<'n, 'a>),
+    Copy(Statement, NewRows<'n, 'a>),
+}
+
+async fn copy(
+    client: &Client,
+    statement: &Statement,
+    new: &NewRows<'_, '_>,
+    text: Bytes,
+) -> Result<(), NotAtOnce> {
+    let sink = client.copy_in(statement).await.map_err(NotAtOnce::Refused)?;
+    let mut sink = pin!(sink);
+    let sent = sink.send(text).await;
+    // The server's reason comes with the end.
+    let found = sink.finish().await.map_err(Unmet::Failed)?;
+    sent.map_err(Unmet::Failed)?;
+    let expected = new.len();
+    if found == expected { Ok(()) } else { Err(Unmet::Rows { expected, found }.into()) }
 }
 
 type Bindings = HashMap<usize, Arc<Binding>>;

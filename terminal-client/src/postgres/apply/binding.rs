@@ -16,6 +16,8 @@ pub(super) struct Binding {
     /// Schema and name, quoted.
     pub(super) table: String,
     pub(super) partitioned: bool,
+    /// Columns of the table that the relation does not have, and that are not computed, quoted.
+    pub(super) others: Vec<String>,
     /// A column per column of the relation, in its order.
     pub(super) columns: Vec<BoundColumn>,
     /// Whether an insert must override an identity column.
@@ -23,8 +25,8 @@ pub(super) struct Binding {
     /// The columns that a row is known by, as places in `columns`; none where it is known only by
     /// all of its values.
     pub(super) key: Option<Vec<usize>>,
-    /// Whether many rows may be written by one statement, in an order of ours: nothing acts on each of them, and
-    /// no column has to be left out of an update.
+    /// Whether many rows may be written by one statement, in an order of ours: nothing acts on each of them, no two
+    /// have one key, and no column has to be left out of an update.
     pub(super) takes_sets: bool,
 }
 
@@ -83,9 +85,19 @@ impl Binding {
         let key = key(relation, table);
         let in_key = |at| key.as_ref().is_some_and(|key| key.contains(&at));
         let mut always = columns.iter().enumerate().filter(|(_, column)| column.identity_always);
+        let is_key = |name: &String| {
+            let place = columns.iter().position(|column| column.name == *name);
+            place.is_some_and(in_key)
+        };
+        // Where two rows had one key, the number of rows met by many would not tell.
+        let one_row = key.as_ref().is_none_or(Vec::is_empty)
+            || table.unique.iter().any(|index| index.iter().all(is_key));
         let takes_sets =
-            !table.one_by_one && !columns.is_empty() && always.all(|(at, _)| in_key(at));
+            one_row && !table.one_by_one && !columns.is_empty() && always.all(|(at, _)| in_key(at));
+        let comes = |name: &str| relation.columns.iter().any(|column| column.name == name);
+        let others = table.columns.iter().filter(|of| !of.generated && !comes(&of.name));
         Ok(Self {
+            others: others.map(|of| ident(&of.name)).collect(),
             takes_sets,
             relation: relation.clone(),
             table: qualified,

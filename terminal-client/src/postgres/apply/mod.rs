@@ -4,12 +4,12 @@ mod array;
 mod batch;
 mod binding;
 mod copy_text;
-mod prepared;
 mod rows;
 mod set_sql;
 mod sets;
 mod staging;
 mod statement;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod truncate;

@@ -11,8 +11,8 @@ use super::{
         connect::{error_of, words},
         param::Param,
     },
-    prepared::Prepared,
     statement::{row_statement, shape},
+    tables::Tables,
     truncate::truncate_sql,
 };
 use crate::target::{Operation, TargetError};
@@ -31,7 +31,7 @@ pub(super) struct Ready {
 
 /// Applies changes one by one; the first that cannot be is named.
 pub(super) async fn apply_rows(
-    prepared: &mut Prepared,
+    tables: &mut Tables,
     target: &str,
     client: &Client,
     mut operations: Vec<Operation>,
@@ -43,13 +43,13 @@ pub(super) async fn apply_rows(
         let (next, used) = match &operation.change {
             Change::Message { .. } => (None, 1),
             Change::Truncate { .. } => {
-                let (ready, used) = truncate(prepared, target, client, operation, rest).await?;
+                let (ready, used) = truncate(tables, target, client, operation, rest).await?;
                 (Some(ready), used)
             }
             Change::Insert { relation, .. }
             | Change::Update { relation, .. }
             | Change::Delete { relation, .. } => {
-                (Some(ready_row(prepared, target, client, relation, operation).await?), 1)
+                (Some(ready_row(tables, target, client, relation, operation).await?), 1)
             }
         };
         all.extend(next.map(|next| (at, next)));
@@ -93,22 +93,22 @@ impl Ready {
 
 /// What to run for a change of one row.
 pub(super) async fn ready_row(
-    prepared: &mut Prepared,
+    tables: &mut Tables,
     target: &str,
     client: &Client,
     relation: &Arc<Relation>,
     operation: &Operation,
 ) -> Result<Ready, TargetError> {
-    let binding = prepared.binding(target, client, relation).await?;
+    let binding = tables.binding(target, client, relation).await?;
     let mut key = Vec::new();
     shape(&operation.change, &binding, &mut key);
-    let known = prepared.known(relation, &key);
+    let known = tables.known(relation, &key);
     let made = row_statement(&operation.change, &binding, known.is_some())
         .map_err(|why| unfit(target, operation, &why.to_string()))?;
     let statement = match known {
         Some(statement) => statement,
         None => {
-            let statement = prepared.prepare(client, relation, &key, &made.sql).await;
+            let statement = tables.prepare(client, relation, &key, &made.sql).await;
             statement.map_err(|error| failed(target, operation, &error))?
         }
     };
@@ -117,18 +117,18 @@ pub(super) async fn ready_row(
 
 /// What to run for the truncates that `rest` begins with, and how many of them that covers.
 async fn truncate(
-    prepared: &mut Prepared,
+    tables: &mut Tables,
     target: &str,
     client: &Client,
     operation: &Operation,
     rest: &[Operation],
 ) -> Result<(Ready, usize), TargetError> {
     let (truncate, used) = truncate_sql(rest);
-    let mut tables = Vec::new();
+    let mut names = Vec::new();
     for relation in &truncate.relations {
-        tables.push(prepared.binding(target, client, relation).await?.table.clone());
+        names.push(tables.binding(target, client, relation).await?.table.clone());
     }
-    let statement = client.prepare(&truncate.sql(&tables)).await;
+    let statement = client.prepare(&truncate.sql(&names)).await;
     let statement = statement.map_err(|error| failed(target, operation, &error))?;
     Ok((Ready { statement, params: Vec::new(), rows: None }, used))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use wire::{Change, Relation, Tuple, Value};
+use wire::{Change, OldRow, Relation, Tuple, Value};
 
 use super::{
     super::{param::Param, quote::ident},
@@ -80,8 +80,10 @@ pub(super) fn row_statement<R: AsRef<Relation>>(
             statement.replace(binding, old_tuple(old), new)?;
         }
         // Nothing says whether it has another value.
-        Change::Update { old: None, new, .. } if has_identity_outside_key(binding) => {
-            statement.replace(binding, new, new)?;
+        Change::Update { old, new, .. }
+            if has_identity_outside_key(binding) && !matches!(old, Some(OldRow::Full(_))) =>
+        {
+            statement.update_or_replace(binding, old.as_ref().map(old_tuple), new)?;
         }
         Change::Update { old, new, .. } => {
             statement.update(binding, old.as_ref().map(old_tuple), new)?;
@@ -158,13 +160,10 @@ impl Builder {
     }
 
     fn update(&mut self, binding: &Binding, old: Option<&Tuple>, new: &Tuple) -> Result<(), Unfit> {
-        // Without an old row the key is as it was.
-        let is_key = |at: usize| binding.key.as_ref().is_some_and(|key| key.contains(&at));
         check_width(binding, new)?;
         let mut sets = String::new();
         for (at, (column, value)) in binding.columns.iter().zip(new).enumerate() {
-            let kept = *value == Value::Unchanged || (old.is_none() && is_key(at));
-            if kept || column.generated || column.identity_always {
+            if !is_set(binding, old, (at, column), value) {
                 continue;
             }
             let number = self.param(column, value)?;
@@ -186,11 +185,67 @@ impl Builder {
     /// An identity column that only the target may write cannot be updated to a given value: the row
     /// is taken out and put in again, in one statement.
     fn replace(&mut self, binding: &Binding, old: &Tuple, new: &Tuple) -> Result<(), Unfit> {
-        check_width(binding, new)?;
+        self.sql(|sql| sql.push_str("WITH "));
+        self.take_out(binding, old)?;
+        self.sql(|sql| sql.push_str(" RETURNING *) "));
+        self.put_in(binding, new)
+    }
+
+    /// Replaces the row only where such a column has another value than it comes with. Meets one row, one way or
+    /// the other.
+    fn update_or_replace(
+        &mut self,
+        binding: &Binding,
+        old: Option<&Tuple>,
+        new: &Tuple,
+    ) -> Result<(), Unfit> {
+        self.sql(|sql| sql.push_str("WITH same AS ("));
+        self.update(binding, old, new)?;
+        self.sql(|sql| sql.push_str(" AND "));
+        self.same_identity(binding, new)?;
+        let returning = if self.sets_nothing(binding, old, new) { "" } else { " RETURNING 1" };
         self.sql(|sql| {
-            let _ = write!(sql, "WITH old AS (DELETE FROM {} WHERE ", binding.table);
+            let _ = write!(sql, "{returning}), ");
         });
-        self.row(binding, old)?;
+        self.take_out(binding, old.unwrap_or(new))?;
+        self.sql(|sql| sql.push_str(" AND NOT ("));
+        self.same_identity(binding, new)?;
+        self.sql(|sql| sql.push_str(") RETURNING *), put AS ("));
+        self.put_in(binding, new)?;
+        self.sql(|sql| sql.push_str(" RETURNING 1) SELECT FROM same UNION ALL SELECT FROM put"));
+        Ok(())
+    }
+
+    /// Whether [`Self::update`] has nothing to set.
+    fn sets_nothing(&self, binding: &Binding, old: Option<&Tuple>, new: &Tuple) -> bool {
+        let mut columns = binding.columns.iter().enumerate().zip(new);
+        !columns.any(|(column, value)| is_set(binding, old, column, value))
+    }
+
+    /// That the identity columns have the values that come.
+    fn same_identity(&mut self, binding: &Binding, new: &Tuple) -> Result<(), Unfit> {
+        let mut and = "";
+        for (column, value) in binding.columns.iter().zip(new).filter(|(c, _)| c.identity_always) {
+            let number = self.param(column, value)?;
+            self.sql(|sql| {
+                let _ = write!(sql, "{and}{} IS NOT DISTINCT FROM ${number}", ident(&column.name));
+            });
+            and = " AND ";
+        }
+        Ok(())
+    }
+
+    /// `old AS (DELETE …`, to go on with.
+    fn take_out(&mut self, binding: &Binding, old: &Tuple) -> Result<(), Unfit> {
+        self.sql(|sql| {
+            let _ = write!(sql, "old AS (DELETE FROM {} WHERE ", binding.table);
+        });
+        self.row(binding, old)
+    }
+
+    /// Puts the row of `old` in again. Columns of the target's own stay as they were.
+    fn put_in(&mut self, binding: &Binding, new: &Tuple) -> Result<(), Unfit> {
+        check_width(binding, new)?;
         let (mut names, mut values) = (Vec::new(), Vec::new());
         for (column, value) in binding.columns.iter().zip(new).filter(|(c, _)| !c.generated) {
             names.push(ident(&column.name));
@@ -199,11 +254,13 @@ impl Builder {
                 value => format!("${}", self.param(column, value)?),
             });
         }
+        names.extend(binding.others.iter().cloned());
+        values.extend(binding.others.iter().map(|name| format!("old.{name}")));
         self.sql(|sql| {
             let (names, values) = (names.join(", "), values.join(", "));
             let _ = write!(
                 sql,
-                " RETURNING *) INSERT INTO {} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM old",
+                "INSERT INTO {} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM old",
                 binding.table
             );
         });
@@ -251,6 +308,19 @@ impl Builder {
         self.sql(|sql| sql.push_str(" LIMIT 1)"));
         Ok(())
     }
+}
+
+/// Whether an update gives a column its value.
+fn is_set(
+    binding: &Binding,
+    old: Option<&Tuple>,
+    (at, column): (usize, &BoundColumn),
+    value: &Value,
+) -> bool {
+    // Without an old row the key is as it was.
+    let is_key = binding.key.as_ref().is_some_and(|key| key.contains(&at));
+    let kept = *value == Value::Unchanged || (old.is_none() && is_key);
+    !kept && !column.generated && !column.identity_always
 }
 
 /// Types whose `=` holds exactly where their text is the same.

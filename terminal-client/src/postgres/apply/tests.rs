@@ -48,6 +48,7 @@ fn table(identity_always: bool, primary_key: &[&str]) -> Table {
     };
     Table {
         one_by_one: false,
+        unique: Vec::new(),
         schema: "sa les".into(),
         name: "o\"rders".into(),
         kind: 'r',
@@ -123,6 +124,25 @@ fn a_new_key_of_an_identity_column_replaces_the_row() {
     assert_eq!(sql(&update(Some(key()), toast.clone()), &binding), (expected, 3));
     let expected = format!("UPDATE {T} SET \"name\" = $1 WHERE \"id\" = $2");
     assert_eq!(sql(&update(None, toast), &binding), (expected, 2));
+}
+
+#[test]
+fn an_identity_column_beside_the_key_is_replaced_only_where_it_changed() {
+    let mut table = table(false, &["id"]);
+    let name = table.columns.iter_mut().find(|column| column.name == "name").unwrap();
+    name.identity_always = true;
+    table.columns.push(Column { name: "own".into(), ..table_column("text") });
+    let binding = binding(ReplicaIdentity::Default, &table);
+    let toast = vec![text("1"), text("n"), Value::Unchanged, text("2")];
+    let expected = format!(
+        "WITH same AS (SELECT 1 FROM {T} WHERE \"id\" = $1 AND \"name\" IS NOT DISTINCT FROM $2), \
+         old AS (DELETE FROM {T} WHERE \"id\" = $3 AND NOT (\"name\" IS NOT DISTINCT FROM $4) RETURNING *), \
+         put AS (INSERT INTO {T} (\"id\", \"name\", \"doc\", \"own\") OVERRIDING SYSTEM VALUE SELECT $5, $6, old.\"doc\", old.\"own\" FROM old RETURNING 1) \
+         SELECT FROM same UNION ALL SELECT FROM put"
+    );
+    assert_eq!(sql(&update(None, toast), &binding), (expected, 6));
+    let (made, _) = sql(&update(None, row()), &binding);
+    assert!(made.contains("UPDATE") && made.contains("RETURNING 1), old AS"), "{made}");
 }
 
 #[test]

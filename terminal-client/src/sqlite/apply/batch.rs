@@ -47,6 +47,10 @@ impl Apply {
         operations: &[Operation],
     ) -> Result<bool, TargetError> {
         let Some(net) = reduced(operations) else { return Ok(false) };
+        // Tables that are missing are made outside of what may be undone.
+        for relation in operations.iter().flat_map(|operation| operation.change.relations()) {
+            self.rows.plan(database, relation)?;
+        }
         let (changes, statements) = (operations.len(), net.len());
         savepoint(database, "SAVEPOINT tailwater")?;
         match self.rows(database, net) {

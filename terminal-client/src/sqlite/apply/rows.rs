@@ -49,7 +49,8 @@ impl RowApply {
         run(database, statement, operation)
     }
 
-    fn plan(
+    /// How the relation meets its table, which is made where it is missing.
+    pub(super) fn plan(
         &mut self,
         database: &Database,
         relation: &Arc<Relation>,

@@ -12,11 +12,17 @@ const MAX_BINDINGS: usize = 10_000;
 
 /// What was learned about tables, and the statements prepared for them.
 #[derive(Default)]
-pub(super) struct Prepared {
+pub(super) struct Tables {
     /// By the relation's address, which its `Arc` keeps from being used again.
     bindings: HashMap<usize, Arc<Binding>>,
-    statements: HashMap<usize, HashMap<Vec<u8>, Statement>>,
+    statements: HashMap<usize, Statements>,
     kept: usize,
+}
+
+/// A relation's statements by their shapes. They keep it, so that its address means it.
+struct Statements {
+    _relation: Arc<Relation>,
+    by_shape: HashMap<Vec<u8>, Statement>,
 }
 
 /// By which a relation is known here: one definition is one `Arc`.
@@ -24,7 +30,7 @@ pub(super) fn address(relation: &Arc<Relation>) -> usize {
     Arc::as_ptr(relation).addr()
 }
 
-impl Prepared {
+impl Tables {
     /// How a relation meets its table, which is made where it is missing.
     pub(super) async fn binding(
         &mut self,
@@ -46,10 +52,10 @@ impl Prepared {
 
     /// The statement of a shape, if it was prepared.
     pub(super) fn known(&self, relation: &Arc<Relation>, shape: &[u8]) -> Option<Statement> {
-        self.statements.get(&address(relation))?.get(shape).cloned()
+        self.statements.get(&address(relation))?.by_shape.get(shape).cloned()
     }
 
-    /// Prepares the statement of a shape of a relation that is bound.
+    /// Prepares the statement of a shape.
     pub(super) async fn prepare(
         &mut self,
         client: &Client,
@@ -63,8 +69,25 @@ impl Prepared {
             self.kept = 0;
         }
         self.kept += 1;
-        let of = self.statements.entry(address(relation)).or_default();
-        of.insert(shape.to_vec(), statement.clone());
+        let of = self.statements.entry(address(relation)).or_insert_with(|| Statements {
+            _relation: relation.clone(),
+            by_shape: HashMap::new(),
+        });
+        of.by_shape.insert(shape.to_vec(), statement.clone());
         Ok(statement)
+    }
+
+    /// The statement of a shape, prepared where it was not.
+    pub(super) async fn statement(
+        &mut self,
+        client: &Client,
+        relation: &Arc<Relation>,
+        shape: &[u8],
+        sql: impl FnOnce() -> String,
+    ) -> Result<Statement, Error> {
+        match self.known(relation, shape) {
+            Some(statement) => Ok(statement),
+            None => self.prepare(client, relation, shape, &sql()).await,
+        }
     }
 }
