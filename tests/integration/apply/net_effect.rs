@@ -302,8 +302,9 @@ fn a_new_table_is_there_where_its_changes_come_one_by_one() {
         setup.master.execute("CREATE TABLE u (id int PRIMARY KEY)").await?;
         setup.kill_capture()?;
         setup.captured().await?;
-        let sql = "BEGIN; UPDATE t SET code = 'x' WHERE id = 1; UPDATE t SET code = 'c1' WHERE id = 2; UPDATE t SET code = 'c2' WHERE id = 1;
-             INSERT INTO u SELECT generate_series(1, 100); COMMIT";
+        // The table that is known comes first: what is told of together is applied together.
+        let sql = "BEGIN; UPDATE t SET code = 'c' WHERE id = 9; INSERT INTO u SELECT generate_series(1, 100);
+             UPDATE t SET code = 'x' WHERE id = 1; UPDATE t SET code = 'c1' WHERE id = 2; UPDATE t SET code = 'c2' WHERE id = 1; COMMIT";
         setup.master.execute(sql).await?;
         setup.all_equal(&terminals.each_ref()).await
     });
