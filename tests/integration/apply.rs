@@ -117,15 +117,20 @@ fn once_ends_while_the_head_moves() {
         let terminal = setup.sqlite("till")?;
         setup.pull(&terminal).await?;
         let writer = setup.master.connect().await?;
+        let (stop, stopped) = tokio::sync::watch::channel(false);
         let writing = tokio::spawn(async move {
             for id in 0.. {
+                if *stopped.borrow() {
+                    break;
+                }
                 writer.execute("INSERT INTO t VALUES ($1, 0)", &[&id]).await?;
             }
             anyhow::Ok(())
         });
         let before = setup.captured().await?;
         setup.pull(&terminal).await?;
-        writing.abort();
+        stop.send_replace(true);
+        writing.await??;
         let lag = setup.relay.lag(SOURCE).await?;
         let applied = lag.terminal("till").and_then(|seen| seen.applied).context("not seen")?;
         assert!(applied >= before, "{applied} is before the head at the start, {before}");

@@ -91,8 +91,12 @@ fn other_writers_wait_for_the_exchange() {
         setup.pull(&terminal).await?;
         let Target::Postgres(target) = &terminal.target else { unreachable!() };
         let client = target.connect().await?;
+        let (stop, stopped) = tokio::sync::watch::channel(false);
         let writing = tokio::spawn(async move {
             for id in 100_000.. {
+                if *stopped.borrow() {
+                    break;
+                }
                 client.execute("INSERT INTO a VALUES ($1)", &[&id]).await?;
             }
             anyhow::Ok(())
@@ -100,7 +104,9 @@ fn other_writers_wait_for_the_exchange() {
         for _ in 0..4 {
             setup.reload(&terminal).await?;
         }
-        writing.abort();
+        // A statement that was sent and not waited for would come behind the removal.
+        stop.send_replace(true);
+        writing.await??;
         terminal.execute("DELETE FROM a WHERE id >= 100000").await?;
         setup.all_equal(&[&terminal]).await
     });
