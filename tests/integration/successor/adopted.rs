@@ -204,6 +204,8 @@ fn a_token_of_another_role_adopts_nothing() {
             slot_of(&setup.master)
         );
         setup.master.execute(CHANGES).await?;
+        // A slot goes no further than what is flushed.
+        setup.master.execute("CHECKPOINT").await?;
         setup.master.value(&stray).await?;
         let stopped = capture_command(&setup.master, &setup.relay.url())?;
         says(&stopped.env("TAILWATER_TOKEN", &own).run(LIMIT).await?, 3, &["cannot be had again"]);
