@@ -309,3 +309,28 @@ fn a_new_table_is_there_where_its_changes_come_one_by_one() {
         setup.all_equal(&terminals.each_ref()).await
     });
 }
+
+/// Where the terminal has no unique index on the key, two rows met for one do not hide that another is missing.
+#[test]
+fn without_an_index_a_row_that_is_there_twice_is_told_of() {
+    test(async {
+        let setup = Setup::shared(
+            "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT n, 0 FROM generate_series(1, 200) n",
+        )
+        .await?;
+        let terminal = setup.postgres("store").await?;
+        setup.pull(&terminal).await?;
+        terminal
+            .execute("ALTER TABLE t DROP CONSTRAINT t_pkey; INSERT INTO t VALUES (5, 0); DELETE FROM t WHERE id = 6")
+            .await?;
+        setup.master.execute("UPDATE t SET n = 1").await?;
+        setup.captured().await?;
+        let done = terminal.command(&setup.relay.url())?.run(LIMIT).await?;
+        assert_eq!(done.code, 1, "{}", done.stderr);
+        assert!(done.stderr.contains("it meets 2 rows instead of one"), "{}", done.stderr);
+        terminal
+            .execute("DELETE FROM t WHERE ctid = (SELECT max(ctid) FROM t WHERE id = 5); INSERT INTO t VALUES (6, 0)")
+            .await?;
+        setup.all_equal(&[&terminal]).await
+    });
+}
