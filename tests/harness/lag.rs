@@ -62,6 +62,15 @@ pub struct TerminalLag {
     pub state: String,
     #[serde(deserialize_with = "present")]
     pub error: Option<String>,
+    pub divergence: Divergence,
+}
+
+/// Where a terminal is otherwise than the source.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Divergence {
+    pub row_missing: u64,
+    pub row_present: u64,
+    pub quarantined: u64,
 }
 
 impl Lag {

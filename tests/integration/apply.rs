@@ -1,5 +1,6 @@
 //! Terminals: whole transactions with their position, whatever happens around them.
 
+mod conflicts;
 mod net_effect;
 mod position_row;
 

@@ -86,11 +86,6 @@ impl Granted {
     }
 }
 
-async fn position(terminal: &Terminal) -> Result<Option<String>> {
-    let table = if terminal.is_sqlite() { "tailwater_position" } else { "tailwater.position" };
-    terminal.value(&format!("SELECT CAST(lsn AS text) FROM {table}")).await
-}
-
 async fn says(command: ProcessBuilder, code: i32, words: &[&str]) -> Result<Finished> {
     let done = command.run(LIMIT).await?;
     assert_eq!(done.code, code, "{}{}", done.stdout, done.stderr);
@@ -114,12 +109,12 @@ fn a_token_with_fewer_channels_skips_nothing() {
                     says(path.pull(&terminal, &path.all)?, 0, &[]).await?;
                 }
                 path.change().await?;
-                let before = position(&terminal).await?;
+                let before = terminal.position().await?;
                 says(path.pull(&terminal, &path.sales)?, 3, &["sales", "loaded with", "token"])
                     .await?;
                 let words = ["'sales'", "loaded with all channels", "token"];
                 says(path.reload(&terminal, &path.sales)?, 3, &words).await?;
-                let after = position(&terminal).await?;
+                let after = terminal.position().await?;
                 assert_eq!(before, after, "{}", terminal.name);
                 // One that lists all that there are today hides those to come.
                 says(path.pull(&terminal, &path.two)?, 3, &["loaded with all channels"]).await?;

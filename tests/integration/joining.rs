@@ -236,10 +236,8 @@ fn where_the_role_lacks_a_right_a_table_stays_out() {
         }
         is_published(&setup, "hollow, t").await?;
         setup.capture.stop().await?;
-        let drop = format!(
-            "SELECT pg_drop_replication_slot('{}'); DROP OWNED BY {role} CASCADE; DROP ROLE {role}",
-            slot_of(&setup.master)
-        );
+        setup.master.drop_slot(&slot_of(&setup.master)).await?;
+        let drop = format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}");
         setup.master.execute(&drop).await
     });
 }

@@ -236,6 +236,13 @@ impl Terminal {
             .with_context(|| format!("terminal {}", self.name))
     }
 
+    /// Where its position row says that it stands.
+    pub(crate) async fn position(&self) -> Result<Lsn> {
+        let table = if self.is_sqlite() { "tailwater_position" } else { "tailwater.position" };
+        let lsn = self.value(&format!("SELECT CAST(lsn AS text) FROM {table}")).await?;
+        Ok(lsn.context("no position")?.parse()?)
+    }
+
     /// One text value; from a table that may not be there yet.
     pub(crate) async fn value(&self, sql: &str) -> Result<Option<String>> {
         match &self.target {

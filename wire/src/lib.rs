@@ -61,10 +61,10 @@ pub use name::{ChannelName, NameError, SourceName, TerminalName};
 pub use object::{ObjectError, ObjectHeader, ObjectKind, ObjectReader, ObjectWriter};
 pub use problem::{Problem, ProblemKind};
 pub use protocol::{
-    AppendAnswer, CaptureLag, CaptureReport, CaptureState, CopyProgress, Facts, Lag, MANIFEST_TYPE,
-    Manifest, ManifestChannel, ManifestObject, ManifestRange, MasterLag, PROBLEM_TYPE, RelayLag,
-    Report, SLICES_TYPE, SessionAnswer, SessionRequest, SourceList, Succession, TerminalLag,
-    TerminalReport, TerminalState, UploadAnswer, headers,
+    AppendAnswer, CaptureLag, CaptureReport, CaptureState, CopyProgress, Divergence, Facts, Lag,
+    MANIFEST_TYPE, Manifest, ManifestChannel, ManifestObject, ManifestRange, MasterLag,
+    PROBLEM_TYPE, RelayLag, Report, SLICES_TYPE, SessionAnswer, SessionRequest, SourceList,
+    Succession, TerminalLag, TerminalReport, TerminalState, UploadAnswer, headers,
 };
 pub use record::{HugeTransaction, Record, RecordWriter, Records};
 pub use relation::{Relation, RelationColumn, RelationId, ReplicaIdentity, TypeName};

@@ -213,6 +213,20 @@ pub struct TerminalReport {
     /// Changes applied by this run.
     #[serde(default)]
     pub changes: u64,
+    /// Where it is otherwise than the source; none where this report does not say.
+    #[serde(default)]
+    pub divergence: Option<Divergence>,
+}
+
+/// Where a terminal was found otherwise than the source, or is so knowingly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// Changes since its first load whose row was not there.
+    pub row_missing: u64,
+    /// Changes since its first load for which a row was there that should not have been.
+    pub row_present: u64,
+    /// Transactions in its quarantine.
+    pub quarantined: u64,
 }
 
 /// A capture's report.
@@ -398,4 +412,7 @@ pub struct TerminalLag {
     pub state: TerminalState,
     /// Its last error.
     pub error: Option<String>,
+    /// Where it is otherwise than the source.
+    #[serde(default)]
+    pub divergence: Divergence,
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use wire::{CaptureLag, CaptureState, CopyProgress, Lag, TerminalLag, TerminalState};
+use wire::{CaptureLag, CaptureState, CopyProgress, Divergence, Lag, TerminalLag, TerminalState};
 
 use super::{
     grid::{Align, grid, plain},
@@ -19,7 +19,7 @@ const COLUMNS: [(&str, Align); 7] = [
     ("BEHIND", Align::Right),
     ("APPLIED", Align::Right),
     ("SEEN", Align::Right),
-    ("ERROR", Align::Left),
+    ("TROUBLE", Align::Left),
 ];
 
 /// One source: master, relay, capture, then the terminals, the worst first.
@@ -118,8 +118,21 @@ fn row(terminal: &TerminalLag, now: Timestamp) -> Vec<String> {
         show_size(terminal.lag_bytes),
         terminal.applied.map_or_else(|| "-".to_owned(), |lsn| lsn.to_string()),
         ago(terminal.last_seen.as_deref(), now),
-        plain(terminal.error.as_deref().unwrap_or_default()),
+        plain(&trouble(terminal)),
     ]
+}
+
+/// Its error, and where it is otherwise than the source.
+fn trouble(terminal: &TerminalLag) -> String {
+    let Divergence { row_missing, row_present, quarantined } = terminal.divergence;
+    let conflicts = row_missing.saturating_add(row_present);
+    let counted = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let all = [
+        terminal.error.clone(),
+        counted(quarantined, "in quarantine"),
+        counted(conflicts, "met no row as it should have been"),
+    ];
+    all.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn worst_first(terminals: &[TerminalLag]) -> Vec<&TerminalLag> {

@@ -1,6 +1,6 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use wire::{Lineage, Lsn, TerminalLag, TerminalName, TerminalReport, TerminalState};
+use wire::{Divergence, Lineage, Lsn, TerminalLag, TerminalName, TerminalReport, TerminalState};
 
 use super::{
     clock::{Moment, rfc3339, seconds, signed},
@@ -24,6 +24,9 @@ pub struct TerminalRecord {
     pub error: Option<String>,
     /// When that was, by the wall clock.
     pub last_seen: Timestamp,
+    /// Where it is otherwise than the source.
+    #[serde(default)]
+    pub divergence: Divergence,
 }
 
 /// A terminal.
@@ -63,6 +66,7 @@ impl Yardstick<'_> {
 impl Terminal {
     /// What it leaves out stays as it was `before`, unless it loads anew.
     pub(super) fn reported(report: &TerminalReport, before: Option<&Self>, now: Moment) -> Self {
+        let kept = before.map(|before| before.record.divergence);
         let error = report.error.as_deref().filter(|error| !error.is_empty());
         let before = before.filter(|_| report.state != TerminalState::Loading);
         let before = before.map(|before| &before.record);
@@ -72,6 +76,7 @@ impl Terminal {
             state: report.state,
             error: error.map(|error| error.chars().take(ERROR_CHARS).collect()),
             last_seen: now.wall,
+            divergence: report.divergence.or(kept).unwrap_or_default(),
         };
         Self { record, seen: now.steady }
     }
@@ -111,6 +116,7 @@ impl Terminal {
             last_seen: Some(rfc3339(record.last_seen)),
             state,
             error,
+            divergence: record.divergence,
         }
     }
 

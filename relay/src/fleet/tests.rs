@@ -30,6 +30,7 @@ fn report(terminal: &str, applied: Option<u64>, state: TerminalState) -> Termina
         error: None,
         transactions: 0,
         changes: 0,
+        divergence: None,
     }
 }
 

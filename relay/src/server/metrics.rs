@@ -29,6 +29,8 @@ const SLOT_TIME_LEFT: &str = "tailwater_relay_slot_time_left_seconds";
 const TERMINALS: &str = "tailwater_relay_terminals";
 const TERMINAL_LAG_BYTES: &str = "tailwater_relay_terminal_max_lag_bytes";
 const TERMINAL_LAG_SECONDS: &str = "tailwater_relay_terminal_max_lag_seconds";
+const CONFLICTS: &str = "tailwater_relay_terminal_conflicts";
+const QUARANTINED: &str = "tailwater_relay_terminal_quarantined_transactions";
 const DAMAGED: &str = "tailwater_relay_source_damaged";
 const SEALING_FAILS: &str = "tailwater_relay_sealing_fails";
 
@@ -78,6 +80,11 @@ fn describe() {
     describe_gauge!(TERMINALS, "Terminals, by state");
     describe_gauge!(TERMINAL_LAG_BYTES, "Bytes of WAL that the terminal furthest behind lacks");
     describe_gauge!(TERMINAL_LAG_SECONDS, "Age of the oldest commit that any terminal lacks");
+    describe_gauge!(
+        CONFLICTS,
+        "Changes that did not meet their rows at the terminals, since the first load of each"
+    );
+    describe_gauge!(QUARANTINED, "Transactions in the quarantines of the terminals");
     describe_gauge!(DAMAGED, "1 where acknowledged slices are lost or damaged");
     describe_gauge!(SEALING_FAILS, "1 where sealing fails and is tried again");
 }
@@ -165,6 +172,15 @@ pub(super) fn standing(lag: &wire::Lag) {
     let furthest = lag.terminals.iter().map(|terminal| terminal.lag_bytes).max();
     set(TERMINAL_LAG_BYTES, number(furthest.unwrap_or(0)));
     set(TERMINAL_LAG_SECONDS, lag.terminals.iter().map(|t| t.lag_seconds).fold(0.0, f64::max));
+    let sum = |of: fn(&wire::Divergence) -> u64| {
+        number(lag.terminals.iter().map(|terminal| of(&terminal.divergence)).sum())
+    };
+    set(QUARANTINED, sum(|of| of.quarantined));
+    for (kind, count) in
+        [("row-missing", sum(|of| of.row_missing)), ("row-present", sum(|of| of.row_present))]
+    {
+        gauge!(CONFLICTS, "source" => label(&lag.source), "kind" => kind).set(count);
+    }
     for (state, name) in STATES {
         let count = lag.terminals.iter().filter(|terminal| terminal.state == state).count();
         let gauge = gauge!(TERMINALS, "source" => label(&lag.source), "state" => name);

@@ -12,8 +12,10 @@ const LAG: &str = r#"{"source":"orders","lineage":"000102030405060708090a0b0c0d0
  "relay":{"head":"0/1A2B3C4","horizon":"0/10","lag_bytes":0,"lag_seconds":0.0,"log_bytes":4096},
  "capture":{"state":"streaming","slot":"s","retained_bytes":0,"last_contact":"2026-01-02T03:04:05Z","error":null},
  "terminals":[
-  {"name":"fine","applied":"0/1A2B3C4","lag_bytes":0,"lag_seconds":0.0,"last_seen":"2026-01-02T03:04:05Z","state":"ok","error":null},
-  {"name":"stuck","applied":"0/1A2B3C0","lag_bytes":4,"lag_seconds":90.0,"last_seen":"2026-01-02T03:04:05Z","state":"error","error":"duplicate key"}]}"#;
+  {"name":"fine","applied":"0/1A2B3C4","lag_bytes":0,"lag_seconds":0.0,"last_seen":"2026-01-02T03:04:05Z","state":"ok","error":null,
+   "divergence":{"row_missing":0,"row_present":0,"quarantined":0}},
+  {"name":"stuck","applied":"0/1A2B3C0","lag_bytes":4,"lag_seconds":90.0,"last_seen":"2026-01-02T03:04:05Z","state":"error","error":"duplicate key",
+   "divergence":{"row_missing":1,"row_present":2,"quarantined":3}}]}"#;
 
 fn json(text: &str) -> Answer {
     (200, "application/json", text.to_owned())

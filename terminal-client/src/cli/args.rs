@@ -7,7 +7,10 @@ use super::{
     duration::parse_duration, load_connections::parse_connections, logging::LogFormat,
     rate::parse_rate,
 };
-use crate::pull::Window;
+use crate::{
+    pull::Window,
+    target::{OnConflict, OnError},
+};
 
 /// Pulls a PostgreSQL master's committed changes from a relay into PostgreSQL or SQLite.
 #[derive(Debug, Parser)]
@@ -132,6 +135,15 @@ pub(super) struct PullArgs {
     /// Or after so long, while more is there to apply [default: 1s].
     #[arg(long, env = "TAILWATER_COMMIT_AFTER", value_parser = parse_duration, value_name = "DURATION")]
     pub(super) commit_after: Option<Duration>,
+    /// Where a change does not meet its row, because something else wrote to the table: `apply` brings about the
+    /// row that the source has, and counts it (`status`); `stop` ends the pull before its transaction
+    /// [default: apply].
+    #[arg(long, env = "TAILWATER_ON_CONFLICT", value_name = "POLICY")]
+    pub(super) on_conflict: Option<OnConflict>,
+    /// Where a transaction cannot be applied: `stop` ends the pull before it; `quarantine` keeps it aside, with
+    /// what comes later for the same rows, and goes on with everything else [default: stop].
+    #[arg(long, env = "TAILWATER_ON_ERROR", value_name = "POLICY")]
+    pub(super) on_error: Option<OnError>,
     /// Connections of a PostgreSQL target that a load writes with, 1 to 16 [default: 4].
     #[arg(long, env = "TAILWATER_LOAD_CONNECTIONS", value_name = "NUMBER", value_parser = parse_connections)]
     pub(super) load_connections: Option<usize>,

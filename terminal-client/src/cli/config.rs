@@ -32,6 +32,8 @@ pub(super) struct ConfigFile {
     jitter: Option<String>,
     window: Option<String>,
     quiet: Option<bool>,
+    on_conflict: Option<String>,
+    on_error: Option<String>,
     commit_changes: Option<u64>,
     load_connections: Option<usize>,
     commit_after: Option<String>,
@@ -147,6 +149,8 @@ impl Configured for PullArgs {
         self.quiet |= file.quiet.unwrap_or(false);
         self.commit_changes = self.commit_changes.or(file.commit_changes);
         file.load_connections(&mut self.load_connections)?;
+        one("on-conflict", file.on_conflict.as_ref(), &mut self.on_conflict, plain)?;
+        one("on-error", file.on_error.as_ref(), &mut self.on_error, plain)?;
         one("window", file.window.as_ref(), &mut self.window, plain)?;
         one("jitter", file.jitter.as_ref(), &mut self.jitter, parse_duration)?;
         one("commit-after", file.commit_after.as_ref(), &mut self.commit_after, parse_duration)?;
@@ -241,6 +245,8 @@ mod tests {
             ("name = 3", "name"),
             ("window = \"22:00\"", "window: '22:00'"),
             ("max-rate = \"1k\"", "max-rate: 1k"),
+            ("on-conflict = \"ignore\"", "on-conflict: 'ignore' is neither"),
+            ("on-error = \"skip\"", "on-error: 'skip' is neither"),
             ("load-connections = 17", "load-connections: 17"),
             ("load-connections = 0", "load-connections: 0"),
             ("x", "config"),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     progress::{Progress, counted, shown_bytes},
-    pull::{Bounds, Outcome, Schedule, Timing, run},
+    pull::{Bounds, Outcome, Policy, Schedule, Timing, run},
 };
 
 /// Runs `pull`; says at the end what was done.
@@ -36,7 +36,11 @@ pub(super) async fn pull(
         load_connections: args.load_connections.unwrap_or(bounds.load_connections),
         ..bounds
     };
-    let settings = settings(&args.relay, source, args.name, &target, patience, bounds)?;
+    let policy = Policy {
+        on_conflict: args.on_conflict.unwrap_or_default(),
+        on_error: args.on_error.unwrap_or_default(),
+    };
+    let settings = settings(&args.relay, source, args.name, &target, patience, bounds, policy)?;
     let outcome = run(&timing, &target, settings.clone(), progress, stop).await;
     progress.end();
     let outcome = outcome?;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     progress::Progress,
-    pull::{Bounds, Outcome, reload as run},
+    pull::{Bounds, Outcome, Policy, reload as run},
 };
 
 /// Runs `reload`; says at the end what was done.
@@ -25,7 +25,8 @@ pub(super) async fn reload(
     let bounds = Bounds::default();
     let load_connections = args.load_connections.unwrap_or(bounds.load_connections);
     let bounds = Bounds { load_connections, ..bounds };
-    let settings = settings(&args.relay, source, args.name, &target, patience, bounds)?;
+    let settings =
+        settings(&args.relay, source, args.name, &target, patience, bounds, Policy::default())?;
     let outcome = run(&target, settings.clone(), progress, stop).await;
     progress.end();
     match outcome? {

@@ -7,7 +7,7 @@ use super::{
     connection::{relays, spool_dir},
     failure::CliError,
 };
-use crate::pull::{Bounds, Settings, TargetAddress};
+use crate::pull::{Bounds, Policy, Settings, TargetAddress};
 
 /// How long a run that ends by itself goes on without progress where nothing else is said.
 pub(super) const ONCE_PATIENCE: Duration = Duration::from_secs(60);
@@ -26,6 +26,7 @@ pub(super) fn settings(
     target: &TargetAddress,
     patience: Option<Duration>,
     bounds: Bounds,
+    policy: Policy,
 ) -> Result<Arc<Settings>, CliError> {
     let relays = relays(args, &source, patience)?;
     Ok(Arc::new(Settings {
@@ -36,6 +37,7 @@ pub(super) fn settings(
         relays,
         patience,
         bounds,
+        policy,
     }))
 }
 

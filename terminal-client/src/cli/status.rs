@@ -37,8 +37,20 @@ struct SourceStatus {
     load: Option<LoadStatus>,
     /// None for all.
     channels: Option<Vec<ChannelName>>,
+    /// Changes that did not meet their rows since the first load, by table and kind.
+    conflicts: Vec<ConflictStatus>,
     /// None where no relay was given.
     relay: Option<RelayStatus>,
+}
+
+/// Conflicts of one kind in one table.
+#[derive(Debug, Serialize)]
+struct ConflictStatus {
+    table: String,
+    kind: &'static str,
+    count: u64,
+    last: Lsn,
+    last_key: String,
 }
 
 /// How far a load is.
@@ -104,6 +116,14 @@ async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus,
         let load = load.filter(|load| lsn.is_none() || load.plan.reload.is_some());
         let reloading = lsn.is_some() && load.is_some();
         let first = stored.position.lsn;
+        let conflicts = target.conflicts(&source).await?.into_iter().map(|of| ConflictStatus {
+            table: of.table,
+            kind: of.kind.word(),
+            count: of.count,
+            last: of.last,
+            last_key: of.last_key,
+        });
+        let conflicts = conflicts.collect();
         sources.push(SourceStatus {
             relay: relay_status(args, &source, lsn).await?,
             source,
@@ -113,6 +133,7 @@ async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus,
             },
             lineage: stored.position.lineage,
             lsn,
+            conflicts,
             load: load.map(|LoadRecord { point, plan, .. }| LoadStatus {
                 kind: plan.kind(),
                 snapshot: plan.reload.as_ref().map_or(first, |reload| reload.lsn),
@@ -170,6 +191,7 @@ fn shown(status: &TargetStatus) -> String {
                 format!("channels {}", names.join(", "))
             }
         });
+        lines.extend(source.conflicts.iter().map(conflict_line));
         lines.push(relay_line(source.relay.as_ref()));
     }
     lines.join("\n")
@@ -183,6 +205,11 @@ fn load_line(load: &LoadStatus) -> String {
         bytes / 1_000_000,
         total_bytes / 1_000_000
     )
+}
+
+fn conflict_line(of: &ConflictStatus) -> String {
+    let ConflictStatus { table, kind, count, last, last_key } = of;
+    format!("conflict {table}: {count} {kind}, the last at {last} (key {last_key})")
 }
 
 fn relay_line(relay: Option<&RelayStatus>) -> String {

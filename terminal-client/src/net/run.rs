@@ -16,6 +16,15 @@ pub enum Run {
     OneByOne(Vec<Operation>),
 }
 
+impl Run {
+    /// Its changes.
+    pub fn into_operations(self) -> Vec<Operation> {
+        match self {
+            Self::Many(operations) | Self::OneByOne(operations) => operations,
+        }
+    }
+}
+
 /// Takes the next run from the front: truncates stand alone, between what comes before and behind them.
 pub fn next_run(rest: &mut Vec<Operation>) -> Option<Run> {
     let truncates = is_truncate(rest.first()?);

@@ -6,6 +6,7 @@ use wire::{Hash, Lsn, Relation, SchemaChange, Sequence, Snapshot, SnapshotTable,
 use super::{
     alter::{Alterations, add_labels},
     apply::Apply,
+    conflicts,
     connect::{Server, error_of},
     create::{run, set_sequences},
     known,
@@ -18,7 +19,8 @@ use super::{
     session::{NO_REPLICA_ROLE, open},
 };
 use crate::target::{
-    KnownTable, LoadPoint, LoadRecord, Named, Operation, RowWriter, Stored, Target, TargetError,
+    ConflictCount, Conflicts, KnownTable, LoadPoint, LoadRecord, Named, OnConflict, Operation,
+    RowWriter, Stored, Target, TargetError,
 };
 
 /// How often the lock is tried while another run holds it.
@@ -192,6 +194,7 @@ impl Target for PostgresTarget {
 
     async fn begin(&mut self) -> Result<(), TargetError> {
         // Where constraints are active, what the source deferred is deferred here too.
+        self.apply.begun();
         let sql = if self.replica_role { "BEGIN" } else { "BEGIN; SET CONSTRAINTS ALL DEFERRED" };
         self.run("begin a transaction", sql).await
     }
@@ -234,7 +237,7 @@ impl Target for PostgresTarget {
         change: &SchemaChange,
     ) -> Result<(), TargetError> {
         // What it learned about tables, and its statements, may not hold any more.
-        self.apply = Apply::default();
+        self.apply.forget_tables();
         let place = Place { target: &self.name, client: &self.writer.session.client, source };
         self.alterations.alter(place, lsn, change, self.replica_role).await?;
         known::altered(place, change).await
@@ -272,7 +275,8 @@ impl Target for PostgresTarget {
     }
 
     async fn roll_back(&mut self) -> Result<(), TargetError> {
-        self.apply = Apply::default();
+        self.apply.forget_tables();
+        self.apply.begun();
         self.alterations = Alterations::default();
         self.writer.load = Load::default();
         self.helpers.clear();
@@ -283,12 +287,31 @@ impl Target for PostgresTarget {
         set_sequences(&self.name, self.client(), sequences).await
     }
 
-    async fn commit(&mut self, source: &SourceName, stored: &Stored) -> Result<(), TargetError> {
+    async fn on_conflict(&mut self, on_conflict: OnConflict) -> Result<(), TargetError> {
+        self.apply.on_conflict = on_conflict;
+        Ok(())
+    }
+
+    async fn conflicts(&mut self, source: &SourceName) -> Result<Vec<ConflictCount>, TargetError> {
+        conflicts::read(Place { target: &self.name, client: self.client(), source }).await
+    }
+
+    async fn commit(
+        &mut self,
+        source: &SourceName,
+        stored: &Stored,
+    ) -> Result<Conflicts, TargetError> {
         let place = Place { target: &self.name, client: &self.writer.session.client, source };
         self.alterations.finish(place).await?;
         self.row.advance(&self.name, &self.writer.session.client, source, stored).await?;
+        let met = self.apply.met().clone();
+        if !met.is_empty() {
+            let place = Place { target: &self.name, client: &self.writer.session.client, source };
+            conflicts::add(place, &met).await?;
+        }
         self.writer.load = Load::default();
-        self.run("commit", "COMMIT").await
+        self.run("commit", "COMMIT").await?;
+        Ok(met)
     }
 
     async fn close(self) {

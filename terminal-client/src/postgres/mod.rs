@@ -7,6 +7,7 @@
 mod alter;
 mod apply;
 mod catalog;
+mod conflicts;
 mod connect;
 mod create;
 mod database;

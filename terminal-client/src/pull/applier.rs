@@ -17,7 +17,7 @@ use super::{
 use crate::{
     progress::Progress,
     range::Relations,
-    target::{Stored, Target},
+    target::{ConflictCount, ConflictKind, Conflicts, Stored, Target},
 };
 
 /// Applies bundles to a target. Several source transactions share a target transaction; none is ever
@@ -131,8 +131,8 @@ impl<'a, T: Target> Applier<'a, T> {
         if !(batch.commit || full || stop()) {
             return Ok(false);
         }
-        self.target.commit(&self.settings.source, &self.stored).await?;
-        self.committed(head);
+        let met = self.target.commit(&self.settings.source, &self.stored).await?;
+        self.committed(head, &met);
         Ok(true)
     }
 
@@ -165,7 +165,7 @@ impl<'a, T: Target> Applier<'a, T> {
         Ok(())
     }
 
-    fn committed(&mut self, head: Lsn) {
+    fn committed(&mut self, head: Lsn, met: &Conflicts) {
         let Some(open) = self.open.take() else { return };
         let applied = self.stored.position.lsn;
         self.progress.committed(applied, head);
@@ -176,10 +176,25 @@ impl<'a, T: Target> Applier<'a, T> {
             status.error = None;
             status.transactions += open.transactions;
             status.changes += open.changes;
+            status.met(met);
         });
+        tell(met);
         let took = open.since.elapsed();
         if took > Duration::from_secs(30) {
             tracing::debug!(?took, changes = open.changes, "a long target transaction");
         }
+    }
+}
+
+/// Says what changes did not meet their rows.
+pub(super) fn tell(met: &Conflicts) {
+    for ConflictCount { table, kind, count, last, last_key } in met.counts() {
+        let what = match kind {
+            ConflictKind::RowMissing => "updates or deletes found no row",
+            ConflictKind::RowPresent => "rows came that were there already",
+        };
+        tracing::warn!(
+            "{table}: {count} {what}, the last at {last} (key {last_key}): the source's rows are here now. Was the table changed at the target itself?"
+        );
     }
 }

@@ -28,5 +28,5 @@ pub use address::TargetAddress;
 pub use error::PullError;
 pub use runner::Outcome;
 pub use schedule::{Schedule, Timing, reload, run};
-pub use settings::{Bounds, Settings};
+pub use settings::{Bounds, Policy, Settings};
 pub use window::{Window, WindowError};

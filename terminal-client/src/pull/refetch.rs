@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use wire::{Lsn, Snapshot};
 
 use super::{
-    begin::snapshot_from, error::PullError, loading::Loading, settings::Settings, status::Status,
-    until::Until,
+    applier::tell, begin::snapshot_from, error::PullError, loading::Loading, settings::Settings,
+    status::Status, until::Until,
 };
 use crate::{
     fetch::{SnapshotObjects, Spool},
@@ -96,7 +96,8 @@ impl<T: Target> Until<'_, T> {
     }
 
     async fn commit(self, status: &watch::Sender<Status>) -> Result<Stored, PullError> {
-        self.target.commit(&self.settings.source, &self.stored).await?;
+        let met = self.target.commit(&self.settings.source, &self.stored).await?;
+        tell(&met);
         let position = &self.stored.position;
         status.send_modify(|status| {
             status.applied = Some(position.lsn);
@@ -104,6 +105,7 @@ impl<T: Target> Until<'_, T> {
             status.error = None;
             status.transactions += self.transactions;
             status.changes += self.changes;
+            status.met(&met);
         });
         Ok(self.stored)
     }

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use wire::{Lsn, TerminalState};
+use wire::{Divergence, Lsn, SourceName, TerminalState};
 
 use super::{
     applier::Applier,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     fetch::{FetchError, PrefetchRequest, Prefetcher, Refusal, Spool},
     progress::Progress,
-    target::{Stored, StoredState, Target},
+    target::{ConflictKind, Stored, StoredState, Target, TargetError},
 };
 
 /// A pull ahead that was on its way when the error came must not reach the relay behind the error, and
@@ -85,7 +85,10 @@ impl<T: Target> Session<'_, T> {
     }
 
     async fn go(&mut self, goal: Goal, status: &watch::Sender<Status>) -> Result<End, PullError> {
+        self.target.on_conflict(self.settings.policy.on_conflict).await?;
         let stored = self.target.stored(&self.settings.source).await?;
+        let divergence = divergence(self.target, &self.settings.source).await?;
+        status.send_modify(|status| status.divergence = Some(divergence));
         // A load that is not finished may still begin anew with other channels.
         let loaded = stored.filter(|stored| stored.state == StoredState::Ready);
         if let Some(stored) = &loaded {
@@ -319,6 +322,20 @@ async fn head(settings: &Settings) -> Result<Option<Lsn>, PullError> {
         Err(error) if error.refusal() == Some(Refusal::UnknownSource) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Where the target was found otherwise than the source so far.
+async fn divergence<T: Target>(
+    target: &mut T,
+    source: &SourceName,
+) -> Result<Divergence, TargetError> {
+    let counts = target.conflicts(source).await?;
+    let total = |kind| counts.iter().filter(|of| of.kind == kind).map(|of| of.count).sum();
+    Ok(Divergence {
+        row_missing: total(ConflictKind::RowMissing),
+        row_present: total(ConflictKind::RowPresent),
+        quarantined: 0,
+    })
 }
 
 fn note(status: &watch::Sender<Status>, stored: &Stored) {

@@ -3,7 +3,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use wire::{ChannelName, ChannelSet, SourceName, TerminalName};
 
 use super::error::PullError;
-use crate::{fetch::Relays, target::Stored};
+use crate::{
+    fetch::Relays,
+    target::{OnConflict, OnError, Stored},
+};
 
 /// What a pull needs to know, all of it fixed for the life of the process.
 #[derive(Debug)]
@@ -20,8 +23,19 @@ pub struct Settings {
     pub spool_dir: Option<PathBuf>,
     /// How long to go on without any progress; none for ever. The relays have the same.
     pub patience: Option<Duration>,
+    /// What is done where the target is otherwise than the source.
+    pub policy: Policy,
     /// Bounds of what is held and of what one target transaction takes.
     pub bounds: Bounds,
+}
+
+/// What is done where the target is otherwise than the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// About changes that do not meet their rows: the source's rows are brought about.
+    pub on_conflict: OnConflict,
+    /// About transactions that cannot be applied: the pull ends.
+    pub on_error: OnError,
 }
 
 /// Bounds, each with a default that is right for most.

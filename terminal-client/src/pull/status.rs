@@ -1,10 +1,13 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
-use wire::{Lineage, Lsn, TerminalName, TerminalReport, TerminalState};
+use wire::{Divergence, Lineage, Lsn, TerminalName, TerminalReport, TerminalState};
 
 use super::settings::Settings;
-use crate::fetch::PullReport;
+use crate::{
+    fetch::PullReport,
+    target::{ConflictKind, Conflicts},
+};
 
 /// Where a long load or a long catch-up would otherwise say nothing, the status is told this often.
 const TELL_EVERY: Duration = Duration::from_secs(15);
@@ -20,6 +23,8 @@ pub(super) struct Status {
     pub(super) error: Option<String>,
     pub(super) transactions: u64,
     pub(super) changes: u64,
+    /// None until the target was asked.
+    pub(super) divergence: Option<Divergence>,
 }
 
 impl Status {
@@ -31,7 +36,15 @@ impl Status {
             error: None,
             transactions: 0,
             changes: 0,
+            divergence: None,
         }
+    }
+
+    /// Adds what a transaction met.
+    pub(super) fn met(&mut self, met: &Conflicts) {
+        let divergence = self.divergence.get_or_insert_default();
+        divergence.row_missing += met.total(ConflictKind::RowMissing);
+        divergence.row_present += met.total(ConflictKind::RowPresent);
     }
 
     /// What travels with a pull.
@@ -53,6 +66,7 @@ impl Status {
             error: self.error.clone(),
             transactions: self.transactions,
             changes: self.changes,
+            divergence: self.divergence,
         }
     }
 }

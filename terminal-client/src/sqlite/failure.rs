@@ -39,7 +39,3 @@ pub(super) fn failed(target: &str, doing: &str, error: &Error) -> TargetError {
         _ => TargetError::Statement { target, doing: doing.to_owned(), why },
     }
 }
-
-/// For the advice in errors.
-pub(super) const LOAD_ANEW: &str =
-    "or run `tailwater-terminal reload`, which loads the tables anew";

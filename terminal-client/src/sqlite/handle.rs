@@ -5,7 +5,8 @@ use wire::{Lsn, Relation, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
 use super::{database::real_path, file::SqliteFile, lock::lock, session::Session, worker::Worker};
 use crate::target::{
-    KnownTable, LoadPoint, LoadRecord, Named, Operation, RowWriter, Stored, Target, TargetError,
+    ConflictCount, Conflicts, KnownTable, LoadPoint, LoadRecord, Named, OnConflict, Operation,
+    RowWriter, Stored, Target, TargetError,
 };
 
 /// A SQLite file as a target. Changes are applied by a thread of its own, while the next are prepared.
@@ -229,7 +230,25 @@ impl Target for SqliteTarget {
         self.worker.call(Session::roll_back).await
     }
 
-    async fn commit(&mut self, source: &SourceName, stored: &Stored) -> Result<(), TargetError> {
+    async fn on_conflict(&mut self, on_conflict: OnConflict) -> Result<(), TargetError> {
+        self.worker
+            .call(move |session| {
+                session.on_conflict(on_conflict);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn conflicts(&mut self, source: &SourceName) -> Result<Vec<ConflictCount>, TargetError> {
+        let source = source.clone();
+        self.worker.call(move |session| session.conflicts(&source)).await
+    }
+
+    async fn commit(
+        &mut self,
+        source: &SourceName,
+        stored: &Stored,
+    ) -> Result<Conflicts, TargetError> {
         let (source, stored) = (source.clone(), stored.clone());
         self.worker.call(move |session| session.commit(&source, &stored)).await
     }

@@ -11,12 +11,14 @@
 //! values        COPY text and PostgreSQL's value texts to SQLite values (pure)
 //! database      the connection and its settings; transactions
 //! position_row  tailwater_position
+//! conflicts     tailwater_conflicts
 //! file          which file, and its settings
 //! lock          one run per file and source
 //! ```
 
 mod alter;
 mod apply;
+mod conflicts;
 mod database;
 mod existing;
 mod failure;

@@ -6,6 +6,7 @@ use wire::{Lsn, Relation, SchemaChange, Snapshot, SnapshotTable, SourceName};
 use super::{
     alter::alter,
     apply::Apply,
+    conflicts,
     database::Database,
     known,
     load::{
@@ -17,7 +18,8 @@ use super::{
     seen::{forget_all, note},
 };
 use crate::target::{
-    KnownTable, LoadPlan, LoadPoint, LoadRecord, Named, Operation, Stored, TargetError,
+    ConflictCount, Conflicts, KnownTable, LoadPlan, LoadPoint, LoadRecord, Named, OnConflict,
+    Operation, Stored, TargetError,
 };
 
 /// What the thread of the file does, call by call.
@@ -197,6 +199,7 @@ impl Session {
     }
 
     pub(super) fn begin(&mut self) -> Result<(), TargetError> {
+        self.apply.begun();
         self.database.begin()
     }
 
@@ -275,6 +278,7 @@ impl Session {
 
     pub(super) fn roll_back(&mut self) -> Result<(), TargetError> {
         self.forget_tables();
+        self.apply.begun();
         (self.load, self.rows) = (Vec::new(), None);
         self.database.roll_back();
         Ok(())
@@ -282,7 +286,7 @@ impl Session {
 
     /// What was learned about tables, and statements, may not hold any more.
     fn forget_tables(&mut self) {
-        self.apply = Apply::default();
+        self.apply.forget_tables();
         self.database.connection.flush_prepared_statement_cache();
     }
 
@@ -290,9 +294,22 @@ impl Session {
         &mut self,
         source: &SourceName,
         stored: &Stored,
-    ) -> Result<(), TargetError> {
+    ) -> Result<Conflicts, TargetError> {
         self.position.advance(&self.database, source, stored)?;
-        self.database.commit()
+        let met = self.apply.met().clone();
+        if !met.is_empty() {
+            conflicts::add(&self.database, source, &met)?;
+        }
+        self.database.commit()?;
+        Ok(met)
+    }
+
+    pub(super) fn conflicts(&self, source: &SourceName) -> Result<Vec<ConflictCount>, TargetError> {
+        conflicts::read(&self.database, source)
+    }
+
+    pub(super) fn on_conflict(&mut self, on_conflict: OnConflict) {
+        self.apply.on_conflict = on_conflict;
     }
 
     fn misused(&self, what: &str) -> TargetError {

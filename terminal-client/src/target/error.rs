@@ -1,9 +1,12 @@
 use wire::Lsn;
 
-use super::operation::Operation;
+use super::{conflict::ConflictKind, operation::Operation};
 
 /// Behind the advice to add a column that the stream has: what its rows lack then.
 pub const LATER_COLUMN: &str = "Rows that are here have NULL in it then: where the source has values for them, see that a snapshot newer than the column is there (`tailwater-capture snapshot --wait`), and run `tailwater-terminal reload`";
+
+/// For the advice in errors.
+pub const LOAD_ANEW: &str = "or run `tailwater-terminal reload`, which loads the tables anew";
 
 /// A change that cannot be applied. Nothing of its target transaction is.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +118,35 @@ impl TargetError {
             why,
             advice,
         }))
+    }
+
+    /// That a change does not meet its row.
+    pub fn conflict(target: &str, operation: &Operation, kind: ConflictKind) -> Self {
+        let why = match kind {
+            ConflictKind::RowMissing => "the row is not there",
+            ConflictKind::RowPresent => "a row with that key is there already",
+        };
+        let advice = format!(
+            "The table was probably changed at the target itself: put the row back as the source had it, or pull with --on-conflict apply, which goes on with the source's row, {LOAD_ANEW}"
+        );
+        Self::unapplied(target, operation, why.into(), advice)
+    }
+
+    /// That a row is not there, and cannot be made from the change.
+    pub fn incomplete(target: &str, operation: &Operation, column: &str) -> Self {
+        let why = format!(
+            "the row is not there, and the change does not carry the value of its column \"{column}\", which it left as it was"
+        );
+        let advice = format!("Put the row back as the source had it, {LOAD_ANEW}");
+        Self::unapplied(target, operation, why, advice)
+    }
+
+    /// That a change meets several rows.
+    pub fn not_one_row(target: &str, operation: &Operation, found: u64) -> Self {
+        let advice = format!(
+            "The table was probably changed at the target itself: leave one of them, as the source has it, {LOAD_ANEW}"
+        );
+        Self::unapplied(target, operation, format!("it meets {found} rows instead of one"), advice)
     }
 
     /// Whether it may work a little later, as it is.

@@ -4,8 +4,14 @@ use bytes::Bytes;
 use wire::{Lsn, Relation, SchemaChange, Sequence, Snapshot, SnapshotTable, SourceName};
 
 use super::{
-    error::TargetError, known::KnownTable, load::LoadRecord, load_point::LoadPoint, named::Named,
-    operation::Operation, stored::Stored,
+    conflict::{ConflictCount, Conflicts, OnConflict},
+    error::TargetError,
+    known::KnownTable,
+    load::LoadRecord,
+    load_point::LoadPoint,
+    named::Named,
+    operation::Operation,
+    stored::Stored,
 };
 
 /// Writes rows of a load, part by part. A target may have several; each opens transactions of its own.
@@ -242,12 +248,31 @@ pub trait Target: Send {
     /// Undoes the open transaction, if there is one, and forgets what was learned in it.
     fn roll_back(&mut self) -> impl Future<Output = Result<(), TargetError>> + Send;
 
-    /// Writes the position and commits; both are on disk when it returns.
+    /// Writes the position and commits; both are on disk when it returns. Gives what changes of the transaction
+    /// did not meet their rows, and were applied all the same.
     fn commit(
         &mut self,
         source: &SourceName,
         stored: &Stored,
-    ) -> impl Future<Output = Result<(), TargetError>> + Send;
+    ) -> impl Future<Output = Result<Conflicts, TargetError>> + Send;
+
+    /// Says what becomes of changes that do not meet their rows, from here on.
+    fn on_conflict(
+        &mut self,
+        on_conflict: OnConflict,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send {
+        let _ = on_conflict;
+        std::future::ready(Ok(()))
+    }
+
+    /// How many changes of the source have not met their rows since ever, by table and kind.
+    fn conflicts(
+        &mut self,
+        source: &SourceName,
+    ) -> impl Future<Output = Result<Vec<ConflictCount>, TargetError>> + Send {
+        let _ = source;
+        std::future::ready(Ok(Vec::new()))
+    }
 
     /// Ends the session.
     fn close(self) -> impl Future<Output = ()> + Send;

@@ -1,5 +1,6 @@
 //! What a target database must do, and what it keeps. `postgres` and `sqlite` implement it.
 
+mod conflict;
 mod error;
 mod interface;
 mod known;
@@ -8,16 +9,19 @@ mod load_point;
 mod named;
 mod operation;
 mod proof;
+mod resolve;
 mod row;
 mod stored;
 
-pub use error::{LATER_COLUMN, TargetError, Unapplied};
+pub use conflict::{ConflictCount, ConflictKind, Conflicts, OnConflict, OnError};
+pub use error::{LATER_COLUMN, LOAD_ANEW, TargetError, Unapplied};
 pub use interface::{RowWriter, Target};
 pub use known::{KnownTable, another_table, gone_columns, renamed_table};
 pub use load::{Kept, LoadPlan, LoadRecord, LoadRow, Reload, shadow_name, snapshot_id};
 pub use load_point::{LoadPoint, LoadedObject, WrongRows};
 pub use named::Named;
-pub use operation::{Operation, old_tuple};
+pub use operation::{Operation, old_tuple, unchanged_column};
 pub use proof::{not_exchanged, strangers, wrong_count};
+pub use resolve::{Incomplete, Looks, Resolved, RowChange, resolve};
 pub use row::StoredRow;
 pub use stored::{Stored, StoredState};

@@ -35,6 +35,12 @@ impl Operation {
 
     /// `, key (a=1, b=2)` for a message; nothing where the change has no row.
     pub fn shown_key(&self) -> String {
+        let key = self.key_text();
+        if key.is_empty() { key } else { format!(", key ({key})") }
+    }
+
+    /// The key of the row that it means, as `a=1, b=2`; nothing where it has none.
+    pub fn key_text(&self) -> String {
         let (relation, tuple) = match &self.change {
             Change::Insert { relation, new } => (relation, new),
             Change::Update { relation, old, new } => {
@@ -43,7 +49,7 @@ impl Operation {
             Change::Delete { relation, old } => (relation, old_tuple(old)),
             Change::Truncate { .. } | Change::Message { .. } => return String::new(),
         };
-        shown_key(relation, tuple)
+        key_text(relation, tuple)
     }
 
     /// Bytes that its values take here.
@@ -99,6 +105,12 @@ pub fn old_tuple(old: &OldRow) -> &Tuple {
     }
 }
 
+/// The name of a column whose value a row does not carry.
+pub fn unchanged_column<'r>(relation: &'r Relation, row: &Tuple) -> Option<&'r str> {
+    let mut columns = relation.columns.iter().zip(row);
+    columns.find(|(_, value)| **value == Value::Unchanged).map(|(column, _)| column.name.as_str())
+}
+
 fn value_len(value: &Value) -> usize {
     let content = match value {
         Value::Null | Value::Unchanged => 0,
@@ -107,14 +119,14 @@ fn value_len(value: &Value) -> usize {
     size_of::<Value>() + content
 }
 
-fn shown_key(relation: &Relation, tuple: &Tuple) -> String {
+fn key_text(relation: &Relation, tuple: &Tuple) -> String {
     let mut shown = String::new();
     let keys = relation.columns.iter().zip(tuple).filter(|(column, _)| column.key);
     for (column, value) in keys.take(8) {
         let between = if shown.is_empty() { "" } else { ", " };
         let _ = write!(shown, "{between}{}={}", column.name, shown_value(value));
     }
-    if shown.is_empty() { shown } else { format!(", key ({shown})") }
+    shown
 }
 
 fn shown_value(value: &Value) -> String {

@@ -1,12 +1,18 @@
 //! One database of a server.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use tokio_postgres::{Client, SimpleQueryMessage};
 use wire::Lsn;
 
-use crate::connect::connect;
+use crate::{connect::connect, test::eventually};
+
+/// How long a slot may stay in the hands of who left.
+const LEAVE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A database with a name of its own; dropped, with its replication slots, when the value goes.
 #[derive(Debug)]
@@ -61,6 +67,13 @@ impl Database {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
         }))
+    }
+
+    /// Drops a replication slot, once the server has seen that its reader left.
+    pub async fn drop_slot(&self, slot: &str) -> Result<()> {
+        let drop = format!("SELECT pg_drop_replication_slot('{slot}')");
+        let dropped = async || Ok(self.value(&drop).await.is_ok());
+        eventually("the slot is dropped", LEAVE_LIMIT, dropped).await
     }
 }
 

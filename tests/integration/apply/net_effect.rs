@@ -249,7 +249,8 @@ fn among_many_changes_the_one_that_does_not_fit_is_named() {
             setup.captured().await?;
             for terminal in &terminals {
                 let before = terminal.value("SELECT count(*) || ' ' || sum(n) FROM t").await?;
-                let done = terminal.command(&setup.relay.url())?.run(LIMIT).await?;
+                let command = terminal.command(&setup.relay.url())?;
+                let done = command.args(["--on-conflict", "stop"]).run(LIMIT).await?;
                 assert_eq!(done.code, 1, "{}", done.stderr);
                 let key = damage.split(['(', '=']).nth(1).unwrap_or_default();
                 let key = key.split(',').next().unwrap_or_default().trim();

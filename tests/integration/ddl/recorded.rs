@@ -351,10 +351,8 @@ fn a_schema_that_the_role_may_not_see_into_is_no_hindrance() {
         let store = setup.postgres("store").await?;
         setup.all_equal(&[&store]).await?;
         setup.capture.stop().await?;
-        let drop = format!(
-            "SELECT pg_drop_replication_slot('{}'); DROP OWNED BY {role} CASCADE; DROP ROLE {role}",
-            slot_of(&setup.master)
-        );
+        setup.master.drop_slot(&slot_of(&setup.master)).await?;
+        let drop = format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}");
         setup.master.execute(&drop).await
     });
 }

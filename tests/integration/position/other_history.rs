@@ -127,12 +127,7 @@ fn a_slot_that_was_dropped_or_made_again_is_refused() {
         insert(&setup, 1..4).await?;
         setup.captured().await?;
         setup.capture.stop().await?;
-        let drop = format!("SELECT pg_drop_replication_slot('{slot}')");
-        // The server needs a moment to see that capture has left.
-        eventually("the slot is dropped", LIMIT, async || {
-            Ok(setup.master.value(&drop).await.is_ok())
-        })
-        .await?;
+        setup.master.drop_slot(&slot).await?;
         refused(
             &setup.master,
             &setup.relay,

@@ -76,7 +76,7 @@ fn damaged_tables_are_as_the_masters_again_while_it_works() {
         let own = terminals[0].value(OWN_IS_THERE).await?;
         terminals[1].execute("CREATE INDEX own_index ON customer (name)").await?;
         for terminal in &terminals {
-            let before = position(terminal).await?;
+            let before = terminal.position().await?;
             damage(terminal, &damage_of(terminal, &mut rng)).await?;
             let mut reload = terminal.reload_command(&setup.relay.url())?.spawn()?;
             while reload.is_running()? {
@@ -89,7 +89,7 @@ fn damaged_tables_are_as_the_masters_again_while_it_works() {
                 "{}",
                 done.stderr
             );
-            assert!(position(terminal).await? < before, "it does not stand at the snapshot");
+            assert!(terminal.position().await? < before, "it does not stand at the snapshot");
             workload.finish().await?;
             setup.all_equal(&[terminal]).await?;
             // And once more, from where it is now.
@@ -102,12 +102,6 @@ fn damaged_tables_are_as_the_masters_again_while_it_works() {
         assert_eq!(terminals[1].value(index).await?.as_deref(), Some("1"));
         Ok(())
     });
-}
-
-async fn position(terminal: &Terminal) -> Result<harness::Lsn> {
-    let table = if terminal.is_sqlite() { "tailwater_" } else { "tailwater." };
-    let lsn = terminal.value(&format!("SELECT lsn FROM {table}position")).await?;
-    Ok(lsn.context("no position")?.parse()?)
 }
 
 async fn shadows(terminal: &Terminal) -> Result<Option<String>> {

@@ -92,8 +92,7 @@ fn another_master_takes_the_place_of_the_first() {
         begun_anew(&setup, &before).await?;
         setup.all_equal(&[&store, &till]).await?;
         // The slot at the first master is not touched from here.
-        let there = format!("SELECT pg_drop_replication_slot('{slot}')");
-        first.value(&there).await.map(drop)
+        first.drop_slot(&slot).await
     });
 }
 

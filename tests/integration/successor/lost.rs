@@ -219,7 +219,7 @@ fn a_master_that_was_put_back_is_not_taken_for_a_lost_slot() {
         cluster.stop(harness::Shutdown::Fast).await?;
         backup.put_back()?;
         cluster.start().await?;
-        super::drop_slot(&setup).await?;
+        setup.master.drop_slot(&slot_of(&setup.master)).await?;
         let capture = crate::setup::capture_command(&setup.master, &setup.relay.url())?;
         let done = capture.args(RESNAPSHOT).run(LIMIT).await?;
         says(&done, 3, &["put back to an older state", "tailwater-capture adopt"]);

@@ -46,18 +46,11 @@ pub(crate) async fn begun_anew(setup: &Setup, before: &str) -> Result<String> {
     Ok(now)
 }
 
-/// The server needs a moment to see that capture has left.
-async fn drop_slot(setup: &Setup) -> Result<()> {
-    let drop = format!("SELECT pg_drop_replication_slot('{}')", slot_of(&setup.master));
-    eventually("the slot is dropped", LIMIT, async || Ok(setup.master.value(&drop).await.is_ok()))
-        .await
-}
-
 /// Capture has stopped, the slot is gone, and the master went on.
 async fn lose_slot(setup: &mut Setup) -> Result<()> {
     setup.captured().await?;
     setup.capture.stop().await?;
-    drop_slot(setup).await?;
+    setup.master.drop_slot(&slot_of(&setup.master)).await?;
     setup.master.execute(CHANGES).await
 }
 

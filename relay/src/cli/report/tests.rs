@@ -1,6 +1,6 @@
 use wire::{
-    CaptureLag, CaptureState, CopyProgress, Lag, Lineage, Lsn, MasterLag, RelayLag, SourceName,
-    TerminalLag, TerminalName, TerminalState,
+    CaptureLag, CaptureState, CopyProgress, Divergence, Lag, Lineage, Lsn, MasterLag, RelayLag,
+    SourceName, TerminalLag, TerminalName, TerminalState,
 };
 
 use super::{describe, terminals};
@@ -14,6 +14,7 @@ fn terminal(name: &str, state: TerminalState, lag_seconds: f64, lag_bytes: u64) 
         last_seen: Some("2026-11-21T09:59:58Z".to_owned()),
         state,
         error: None,
+        divergence: Divergence::default(),
     }
 }
 
@@ -54,12 +55,15 @@ fn a_source_at_a_glance() {
     failed.error = Some("duplicate key\nDETAIL: \u{1b}[2J".to_owned());
     let mut new = terminal("new", TerminalState::Loading, 0.0, 0);
     new.applied = None;
+    let mut odd = terminal("odd", TerminalState::Ok, 0.0, 0);
+    odd.divergence = Divergence { row_missing: 1, row_present: 2, quarantined: 4 };
     let all = vec![
         terminal("a", TerminalState::Ok, 0.0, 0),
         terminal("b", TerminalState::Ok, 1.5, 1 << 20),
         new,
         terminal("gone", TerminalState::Offline, 200_000.0, 5 << 20),
         failed,
+        odd,
     ];
     let text = describe(&lag(all), now());
     let expected = "\
@@ -68,12 +72,13 @@ orders   lineage abababababababababababababababab
   relay    at 16/B374D848, 256 B behind for 0.2 s; log 1.5 GiB from 16/0
   capture  streaming, heard 1.0 s ago; slot tailwater_orders holds back 12.0 MiB
 
-  TERMINAL  STATE           LAG   BEHIND      APPLIED       SEEN  ERROR
+  TERMINAL  STATE           LAG   BEHIND      APPLIED       SEEN  TROUBLE
   store-7   error    1 min 30 s  4.0 KiB  16/B374C848  2.0 s ago  duplicate key DETAIL: [2J
   gone      offline     2 d 7 h  5.0 MiB  16/B324D848  2.0 s ago
   new       loading         0 s      0 B            -  2.0 s ago
   b         ok            1.5 s  1.0 MiB  16/B364D848  2.0 s ago
   a         ok              0 s      0 B  16/B374D848  2.0 s ago
+  odd       ok              0 s      0 B  16/B374D848  2.0 s ago  4 in quarantine; 3 met no row as it should have been
 ";
     assert_eq!(text, expected);
 }

@@ -61,6 +61,7 @@ pub(super) fn report(
         error: error.filter(|error| !error.is_empty()),
         transactions: 0,
         changes: 0,
+        divergence: None,
     }))
 }
 

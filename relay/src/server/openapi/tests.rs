@@ -4,11 +4,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use wire::{
-    AppendAnswer, CaptureReport, CaptureState, ChannelMap, ChannelRule, Commit, CopyProgress, Hash,
-    Lineage, Lsn, Manifest, ManifestChannel, ManifestObject, ManifestRange, Problem, ProblemKind,
-    Report, Request, RequestAnswer, RequestList, SessionAnswer, SessionRequest, SnapshotList,
-    SnapshotObject, SnapshotTable, SourceList, Succession, TerminalName, TerminalReport,
-    TerminalState, UploadAnswer,
+    AppendAnswer, CaptureReport, CaptureState, ChannelMap, ChannelRule, Commit, CopyProgress,
+    Divergence, Hash, Lineage, Lsn, Manifest, ManifestChannel, ManifestObject, ManifestRange,
+    Problem, ProblemKind, Report, Request, RequestAnswer, RequestList, SessionAnswer,
+    SessionRequest, SnapshotList, SnapshotObject, SnapshotTable, SourceList, Succession,
+    TerminalName, TerminalReport, TerminalState, UploadAnswer,
 };
 
 use super::{
@@ -185,6 +185,7 @@ fn examples() -> Vec<(&'static str, Value)> {
         error: None,
         transactions: 1,
         changes: 2,
+        divergence: Some(Divergence::default()),
     });
     let capture = Report::Capture(CaptureReport {
         session: 1,

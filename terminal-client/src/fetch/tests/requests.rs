@@ -15,6 +15,7 @@ fn report() -> TerminalReport {
         error: None,
         transactions: 3,
         changes: 12,
+        divergence: Some(wire::Divergence { row_missing: 1, row_present: 2, quarantined: 3 }),
     }
 }
 

@@ -1,28 +1,36 @@
 use std::{collections::HashMap, pin::pin, sync::Arc, task::Poll};
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, poll, stream::FuturesOrdered};
+use futures_util::{SinkExt, StreamExt, future::join, poll, stream::FuturesOrdered};
 use tokio_postgres::{Client, Error, Statement};
 use wire::Lsn;
 
 use super::{
     super::{connect::error_of, create::run},
     binding::Binding,
-    rows::{Ready, Unmet, apply_rows, ready_row},
+    careful::Careful,
+    rows::{LARGE_BYTES, NotInOrder, Ready, Unmet, apply_rows, ready_row},
     set_sql::{COPY_SHAPE, copy_sql},
     sets::{NewRows, Set, Step, identity, steps},
     tables::{Tables, address},
 };
 use crate::{
     net::{Identity, Irregular, NetTable, Run, net_effect, next_run},
-    target::{Operation, TargetError},
+    target::{Conflicts, OnConflict, Operation, TargetError},
 };
 
 /// Applies changes by their net effect, many rows by one statement; where that fails, one by one in the order
-/// of the source, which says what is wrong.
+/// of the source; where that fails too, each only once it is known which rows it will meet, which says what is
+/// wrong.
 #[derive(Default)]
 pub(in super::super) struct Apply {
     tables: Tables,
+    /// What becomes of changes that do not meet their rows.
+    pub(in super::super) on_conflict: OnConflict,
+    /// Those in the open transaction.
+    met: Conflicts,
+    /// Whether the open transaction has one that is not released.
+    savepoint: bool,
 }
 
 /// Why many changes were not applied at once.
@@ -40,6 +48,22 @@ enum NotAtOnce {
 }
 
 impl Apply {
+    /// A transaction was opened.
+    pub(in super::super) fn begun(&mut self) {
+        self.savepoint = false;
+        self.met = Conflicts::default();
+    }
+
+    /// What was learned about tables, and statements, may not hold any more.
+    pub(in super::super) fn forget_tables(&mut self) {
+        self.tables = Tables::default();
+    }
+
+    /// What the open transaction met that was otherwise than at the source.
+    pub(in super::super) fn met(&self) -> &Conflicts {
+        &self.met
+    }
+
     /// Applies changes in the open transaction.
     pub(in super::super) async fn apply(
         &mut self,
@@ -49,12 +73,17 @@ impl Apply {
     ) -> Result<(), TargetError> {
         let mut rest = operations;
         while let Some(run) = next_run(&mut rest) {
-            match run {
-                Run::Many(next) if self.at_once(target, client, &next).await? => {}
-                Run::Many(next) | Run::OneByOne(next) => {
-                    apply_rows(&mut self.tables, target, client, next).await?
-                }
+            let at_once = match &run {
+                Run::Many(next) => self.at_once(target, client, next).await?,
+                Run::OneByOne(_) => false,
+            };
+            let next = run.into_operations();
+            if at_once || self.in_order(target, client, &next).await? {
+                continue;
             }
+            let Self { tables, on_conflict, met, .. } = self;
+            let on_conflict = *on_conflict;
+            Careful { tables, target, client, on_conflict, met }.apply(next).await?;
         }
         Ok(())
     }
@@ -73,11 +102,10 @@ impl Apply {
         let Ok(net) = net(&bindings, operations) else { return Ok(false) };
         let Ok(steps) = plan(&bindings, &net, last.lsn) else { return Ok(false) };
         let (changes, statements) = (operations.len(), steps.len());
-        run(target, client, "set a savepoint", "SAVEPOINT tailwater").await?;
+        run(target, client, "set a savepoint", self.savepoint()).await?;
         match self.run(target, client, steps).await {
             Ok(()) => {
                 tracing::debug!(changes, statements, "applied by their net effect");
-                run(target, client, "release a savepoint", "RELEASE SAVEPOINT tailwater").await?;
                 Ok(true)
             }
             Err(NotAtOnce::Refused(error)) => Err(error_of(target, "copy rows", &error)),
@@ -85,12 +113,57 @@ impl Apply {
                 Err(error_of(target, "apply changes", &error))
             }
             Err(failed) => {
-                tracing::debug!(%failed, changes, "applied one by one");
-                let sql = "ROLLBACK TO SAVEPOINT tailwater; RELEASE SAVEPOINT tailwater";
-                run(target, client, "go back to a savepoint", sql).await?;
+                tracing::debug!(%failed, changes, "not applied by their net effect");
+                self.go_back(target, client).await?;
                 Ok(false)
             }
         }
+    }
+
+    /// Whether they were applied; otherwise it is as if nothing had been done.
+    async fn in_order(
+        &mut self,
+        target: &str,
+        client: &Client,
+        operations: &[Operation],
+    ) -> Result<bool, TargetError> {
+        if operations.iter().any(|operation| operation.len() >= LARGE_BYTES) {
+            return Ok(false);
+        }
+        // Tables that are missing are made outside of what may be undone.
+        for relation in operations.iter().flat_map(|operation| operation.change.relations()) {
+            self.tables.binding(target, client, relation).await?;
+        }
+        // The rows do not wait for its answer.
+        let savepoint = run(target, client, "set a savepoint", self.savepoint());
+        let rows = apply_rows(&mut self.tables, target, client, operations);
+        let (set, applied) = join(savepoint, rows).await;
+        set?;
+        match applied {
+            Ok(()) => Ok(true),
+            Err(NotInOrder::Unmet(Unmet::Failed(error))) if client.is_closed() => {
+                Err(error_of(target, "apply changes", &error))
+            }
+            Err(failed) => {
+                tracing::debug!(%failed, changes = operations.len(), "not applied in order");
+                self.go_back(target, client).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// What sets a savepoint. The one before goes with the same statement, and the last with the transaction.
+    fn savepoint(&mut self) -> &'static str {
+        if std::mem::replace(&mut self.savepoint, true) {
+            "RELEASE SAVEPOINT tailwater; SAVEPOINT tailwater"
+        } else {
+            "SAVEPOINT tailwater"
+        }
+    }
+
+    async fn go_back(&self, target: &str, client: &Client) -> Result<(), TargetError> {
+        let sql = "ROLLBACK TO SAVEPOINT tailwater";
+        run(target, client, "go back to a savepoint", sql).await
     }
 
     /// The tables of these changes by the address of their relation; none where one does not take sets.

@@ -3,6 +3,7 @@
 mod array;
 mod batch;
 mod binding;
+mod careful;
 mod copy_text;
 mod rows;
 mod set_sql;

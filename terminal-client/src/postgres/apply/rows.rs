@@ -1,4 +1,5 @@
-//! Row by row, in the order of the source: one statement per change, many in flight.
+//! Row by row, in the order of the source: one statement per change, many in flight. Any that does not do what it
+//! should fails all of them.
 
 use std::sync::Arc;
 
@@ -15,12 +16,12 @@ use super::{
     tables::Tables,
     truncate::truncate_sql,
 };
-use crate::target::{Operation, TargetError};
+use crate::target::{LOAD_ANEW, Operation, TargetError};
 
 /// Statements on their way at once.
 const IN_FLIGHT: usize = 256;
 /// Values are not held twice where they are larger.
-const LARGE_BYTES: usize = 64 << 10;
+pub(super) const LARGE_BYTES: usize = 64 << 10;
 
 /// Something made ready: what to run, and how many rows it must meet.
 pub(super) struct Ready {
@@ -29,46 +30,46 @@ pub(super) struct Ready {
     pub(super) rows: Option<u64>,
 }
 
-/// Applies changes one by one; the first that cannot be is named.
+/// Applies changes one by one. None of them is large.
 pub(super) async fn apply_rows(
     tables: &mut Tables,
     target: &str,
     client: &Client,
-    mut operations: Vec<Operation>,
-) -> Result<(), TargetError> {
+    operations: &[Operation],
+) -> Result<(), NotInOrder> {
     let mut all = Vec::with_capacity(operations.len());
-    let mut at = 0;
-    while let Some(operation) = operations.get(at) {
-        let rest = operations.get(at..).unwrap_or_default();
-        let (next, used) = match &operation.change {
-            Change::Message { .. } => (None, 1),
+    let mut rest = operations;
+    while let Some(operation) = rest.first() {
+        let mut used = 1;
+        match &operation.change {
+            Change::Message { .. } => {}
             Change::Truncate { .. } => {
-                let (ready, used) = truncate(tables, target, client, operation, rest).await?;
-                (Some(ready), used)
+                let (ready, covered) = truncate(tables, target, client, operation, rest).await?;
+                all.push(ready);
+                used = covered;
             }
             Change::Insert { relation, .. }
             | Change::Update { relation, .. }
             | Change::Delete { relation, .. } => {
-                (Some(ready_row(tables, target, client, relation, operation).await?), 1)
+                all.push(ready_row(tables, target, client, relation, operation).await?);
             }
-        };
-        all.extend(next.map(|next| (at, next)));
-        at += used;
-    }
-    // The statements have the values now; here they are only for messages.
-    operations.iter_mut().filter(|o| o.len() >= LARGE_BYTES).for_each(Operation::shorten);
-    let mut answers = stream::iter(all)
-        .map(|(at, ready)| async move { (at, ready.run(client).await) })
-        .buffered(IN_FLIGHT);
-    while let Some((at, answer)) = answers.next().await {
-        let Some(operation) = operations.get(at) else { continue };
-        match answer {
-            Ok(()) => {}
-            Err(Unmet::Rows { found, .. }) => return Err(wrong_count(target, operation, found)),
-            Err(Unmet::Failed(error)) => return Err(failed(target, operation, &error)),
         }
+        rest = rest.get(used..).unwrap_or_default();
+    }
+    let mut answers = stream::iter(all).map(|ready| ready.run(client)).buffered(IN_FLIGHT);
+    while let Some(answer) = answers.next().await {
+        answer?;
     }
     Ok(())
+}
+
+/// Why changes were not applied in order.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotInOrder {
+    #[error(transparent)]
+    Unmet(#[from] Unmet),
+    #[error(transparent)]
+    Row(#[from] TargetError),
 }
 
 /// Why a statement did not do what it should.
@@ -116,7 +117,7 @@ pub(super) async fn ready_row(
 }
 
 /// What to run for the truncates that `rest` begins with, and how many of them that covers.
-async fn truncate(
+pub(super) async fn truncate(
     tables: &mut Tables,
     target: &str,
     client: &Client,
@@ -133,25 +134,12 @@ async fn truncate(
     Ok((Ready { statement, params: Vec::new(), rows: None }, used))
 }
 
-const LOAD_ANEW: &str = "or run `tailwater-terminal reload`, which loads the tables anew";
-
-fn unfit(target: &str, operation: &Operation, why: &str) -> TargetError {
+pub(super) fn unfit(target: &str, operation: &Operation, why: &str) -> TargetError {
     let advice = "Give the table a primary key or another replica identity at the source".into();
     TargetError::unapplied(target, operation, why.to_owned(), advice)
 }
 
-fn wrong_count(target: &str, operation: &Operation, found: u64) -> TargetError {
-    let why = match found {
-        0 => "the row is not there".to_owned(),
-        more => format!("it meets {more} rows instead of one"),
-    };
-    let advice = format!(
-        "The table was probably changed at the target itself: put the row back as the source had it, {LOAD_ANEW}"
-    );
-    TargetError::unapplied(target, operation, why, advice)
-}
-
-fn failed(target: &str, operation: &Operation, error: &Error) -> TargetError {
+pub(super) fn failed(target: &str, operation: &Operation, error: &Error) -> TargetError {
     let doing = format!("apply a change of table {}", operation.tables());
     let Some(db) = error.as_db_error() else { return error_of(target, &doing, error) };
     let advice = match db.code() {

@@ -56,6 +56,26 @@ pub(super) fn shape(change: &Change<impl Sized>, binding: &Binding, out: &mut Ve
     }
 }
 
+/// As [`shape`], of [`finding`].
+pub(super) fn finding_shape(binding: &Binding, row: &Tuple) -> Vec<u8> {
+    let mut out = vec![b'F'];
+    if binding.key.is_none() {
+        mask_of_nulls(row, &mut out);
+    }
+    out
+}
+
+/// The statement that finds the rows which a change of this row meets; two suffice.
+pub(super) fn finding(binding: &Binding, row: &Tuple) -> Result<RowStatement, Unfit> {
+    let mut statement = Builder { out: RowStatement::default(), known: false };
+    statement.sql(|sql| {
+        let _ = write!(sql, "SELECT 1 FROM {} WHERE ", binding.table);
+    });
+    statement.row(binding, row)?;
+    statement.sql(|sql| sql.push_str(" LIMIT 2"));
+    Ok(statement.out)
+}
+
 fn mask_of_nulls(tuple: &Tuple, out: &mut Vec<u8>) {
     out.push(b'N');
     out.extend(tuple.iter().map(|value| match value {

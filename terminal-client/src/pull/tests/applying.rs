@@ -13,7 +13,7 @@ use super::{
         applier::Applier,
         bundle::Bundle,
         error::PullError,
-        settings::{Bounds, Settings},
+        settings::{Bounds, Policy, Settings},
         status::Status,
     },
     recorder::{Done, Recorder},
@@ -46,6 +46,7 @@ fn settings(commit_changes: u64) -> Arc<Settings> {
         spool_dir: None,
         patience: None,
         bounds: Bounds { commit_changes, ..Bounds::default() },
+        policy: Policy::default(),
     })
 }
 

@@ -13,7 +13,7 @@ use wire::{
 use super::super::{
     error::PullError,
     session::{End, Goal, Session},
-    settings::{Bounds, Settings},
+    settings::{Bounds, Policy, Settings},
 };
 use crate::{
     fetch::tests::{
@@ -118,6 +118,7 @@ async fn session(relay: &FakeRelay, file: &Path) -> Result<End, PullError> {
         spool_dir: None,
         patience: Some(std::time::Duration::from_secs(1)),
         bounds: Bounds::default(),
+        policy: Policy::default(),
     };
     let file = SqliteFile::new(file.to_str().unwrap()).unwrap();
     let mut target = SqliteTarget::open(&file).await.unwrap();

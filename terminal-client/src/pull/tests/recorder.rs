@@ -9,7 +9,7 @@ use bytes::Bytes;
 use wire::{Lsn, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
 use crate::target::{
-    LoadPoint, LoadRecord, Named, Operation, RowWriter, Stored, Target, TargetError,
+    Conflicts, LoadPoint, LoadRecord, Named, Operation, RowWriter, Stored, Target, TargetError,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,10 +170,10 @@ impl Target for Recorder {
         Ok(())
     }
 
-    async fn commit(&mut self, _: &SourceName, stored: &Stored) -> Result<(), TargetError> {
+    async fn commit(&mut self, _: &SourceName, stored: &Stored) -> Result<Conflicts, TargetError> {
         self.note(Done::Commit(stored.position.lsn));
         *self.stored.lock().unwrap() = Some(stored.clone());
-        Ok(())
+        Ok(Conflicts::default())
     }
 
     async fn close(self) {}

@@ -21,7 +21,7 @@ use super::{
     super::{
         error::PullError,
         session::{End, Goal, Session},
-        settings::{Bounds, Settings},
+        settings::{Bounds, Policy, Settings},
     },
     expired::definition,
     recorder::{Done, Recorder},
@@ -161,6 +161,7 @@ async fn pulled(hashes: ChannelHashes, patience: u64) -> (Vec<Done>, Result<End,
         spool_dir: None,
         patience: Some(Duration::from_secs(patience)),
         bounds: Bounds::default(),
+        policy: Policy::default(),
     };
     let mut target = Recorder::at(Stored {
         position: Position::proved(lineage(), Lsn::ZERO, ChannelHashes::default()),

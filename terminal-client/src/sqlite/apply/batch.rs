@@ -1,19 +1,41 @@
 use wire::ReplicaIdentity;
 
-use super::{super::database::Database, rows::RowApply};
+use super::{
+    super::database::Database,
+    rows::{LARGE_BYTES, RowApply},
+};
 use crate::{
     net::{Identity, Run, net_effect, next_run},
-    target::{Operation, TargetError},
+    target::{Conflicts, OnConflict, Operation, TargetError},
 };
 
 /// Applies changes by their net effect; where that fails, one by one in the order of the source, which says
-/// what is wrong.
+/// what is wrong, or leads to the rows that the source has.
 #[derive(Debug, Default)]
 pub(in super::super) struct Apply {
     rows: RowApply,
+    /// What becomes of changes that do not meet their rows.
+    pub(in super::super) on_conflict: OnConflict,
+    /// Those in the open transaction.
+    met: Conflicts,
 }
 
 impl Apply {
+    /// A transaction was opened, or undone.
+    pub(in super::super) fn begun(&mut self) {
+        self.met = Conflicts::default();
+    }
+
+    /// What was learned about tables may not hold any more.
+    pub(in super::super) fn forget_tables(&mut self) {
+        self.rows = RowApply::default();
+    }
+
+    /// What the open transaction met that was otherwise than at the source.
+    pub(in super::super) fn met(&self) -> &Conflicts {
+        &self.met
+    }
+
     /// Applies changes in the open transaction.
     pub(in super::super) fn apply(
         &mut self,
@@ -24,8 +46,33 @@ impl Apply {
         while let Some(run) = next_run(&mut rest) {
             match run {
                 Run::Many(next) if self.by_net_effect(database, &next)? => {}
-                Run::Many(next) | Run::OneByOne(next) => self.rows(database, next)?,
+                Run::Many(next) | Run::OneByOne(next) => self.in_order(database, next)?,
             }
+        }
+        Ok(())
+    }
+
+    fn in_order(
+        &mut self,
+        database: &Database,
+        operations: Vec<Operation>,
+    ) -> Result<(), TargetError> {
+        if self.on_conflict == OnConflict::Stop {
+            return self.rows(database, operations);
+        }
+        for operation in operations {
+            if database.stopped() {
+                break;
+            }
+            // A large one is not kept for a second try.
+            if operation.len() <= LARGE_BYTES {
+                match self.rows.apply(database, operation.clone()) {
+                    Ok(()) => continue,
+                    Err(TargetError::Apply(_)) if !database.connection.is_autocommit() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.rows.apply_carefully(database, operation, &mut self.met)?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::{
         },
         values::Kind,
     },
-    write::{Names, Write, shape_of},
+    write::{Find, Names, Write, shape_of},
 };
 use crate::target::{LATER_COLUMN, TargetError};
 
@@ -62,6 +62,20 @@ impl Plan {
         };
         let relation = relation.clone();
         Ok(Self { relation, table, kinds, names, writes: HashMap::new(), scratch: Vec::new() })
+    }
+
+    /// What finds the rows that a change would meet; none where it has nothing to find them by.
+    pub(super) fn look(&self, find: Find) -> Option<Write> {
+        self.names.look(find)
+    }
+
+    /// The columns that a row is known by, as places in the relation; none where rows may be alike.
+    pub(super) fn key(&self) -> Vec<usize> {
+        if self.relation.identity == ReplicaIdentity::Full {
+            return Vec::new();
+        }
+        let keys = self.relation.columns.iter().enumerate().filter(|(_, column)| column.key);
+        keys.map(|(at, _)| at).collect()
     }
 
     /// The statement of a change; none where it has nothing to find its row by.

@@ -4,20 +4,19 @@ use rusqlite::{CachedStatement, ErrorCode};
 use wire::{Change, Lsn, Relation};
 
 use super::{
-    super::{
-        database::Database,
-        failure::{LOAD_ANEW, failed},
-    },
+    super::{database::Database, failure::failed},
     bind::{BindError, bind},
     plan::Plan,
-    write::truncate_sql,
+    write::{Find, find_of, truncate_sql},
 };
-use crate::target::{Operation, TargetError, Unapplied};
+use crate::target::{
+    Conflicts, Incomplete, LOAD_ANEW, Looks, Operation, TargetError, Unapplied, resolve,
+};
 
 /// Relations kept bound to their tables.
 const MAX_PLANS: usize = 10_000;
 /// A change with more bytes than this is let go of before its statement runs, which has a copy.
-const LARGE_BYTES: usize = 4 << 20;
+pub(super) const LARGE_BYTES: usize = 4 << 20;
 
 /// Applies changes row by row. Keeps what it learned about tables.
 #[derive(Debug, Default)]
@@ -47,6 +46,41 @@ impl RowApply {
             Err(error) => return Err(not_bound(Blame::of(database, &operation), error)),
         };
         run(database, statement, operation)
+    }
+
+    /// Applies one change once it is known which rows it will meet, so that it leads to the row that the source
+    /// has.
+    pub(super) fn apply_carefully(
+        &mut self,
+        database: &Database,
+        mut operation: Operation,
+        met: &mut Conflicts,
+    ) -> Result<(), TargetError> {
+        let relation = match &operation.change {
+            Change::Insert { relation, .. }
+            | Change::Update { relation, .. }
+            | Change::Delete { relation, .. } => relation.clone(),
+            _ => return self.apply(database, operation),
+        };
+        let plan = self.plan(database, &relation)?;
+        let looks = Looks::of(&operation.change, &plan.key());
+        let was = looks.was.and(find_of(&operation.change));
+        let was = is_there(database, plan, &operation, was)?;
+        let becomes = looks.becomes.map(|_| Find::NewKey);
+        let becomes = is_there(database, plan, &operation, becomes)?;
+        let resolved = resolve(&operation.change, was, becomes);
+        let resolved = resolved.map_err(|Incomplete(column)| {
+            TargetError::incomplete(&database.target, &operation, &column)
+        })?;
+        if let Some(kind) = resolved.conflict {
+            met.add(kind, &operation);
+        }
+        // Held no longer than its own statement.
+        operation.shorten();
+        for change in resolved.changes {
+            self.apply(database, Operation { lsn: operation.lsn, change })?;
+        }
+        Ok(())
     }
 
     /// How the relation meets its table, which is made where it is missing.
@@ -92,6 +126,31 @@ fn prepare<'a>(
     let mut statement = database.connection.prepare_cached(&write.sql)?;
     bind(&mut statement, plan, &write, &operation.change)?;
     Ok(statement)
+}
+
+/// Whether there is a row that a change will meet, found so.
+fn is_there(
+    database: &Database,
+    plan: &Plan,
+    operation: &Operation,
+    find: Option<Find>,
+) -> Result<bool, TargetError> {
+    let Some(find) = find else { return Ok(false) };
+    let look = || -> Result<u64, NotBound> {
+        let look = plan.look(find).ok_or(NotBound::NoKey)?;
+        let mut statement = database.connection.prepare_cached(&look.sql)?;
+        bind(&mut statement, plan, &look, &operation.change)?;
+        let (mut rows, mut found) = (statement.raw_query(), 0);
+        while rows.next()?.is_some() {
+            found += 1;
+        }
+        Ok(found)
+    };
+    match look().map_err(|error| not_bound(Blame::of(database, operation), error))? {
+        0 => Ok(false),
+        1 => Ok(true),
+        more => Err(TargetError::not_one_row(&database.target, operation, more)),
+    }
 }
 
 fn run(
@@ -164,7 +223,7 @@ impl<'a> Blame<'a> {
             Err(error) => return Err(not_run(self, &error)),
         };
         let advice = format!(
-            "The table was probably changed in the file itself: put the row back as the source had it, {LOAD_ANEW}"
+            "The table was probably changed in the file itself: put the row back as the source had it, or pull with --on-conflict apply, which goes on with the source's row, {LOAD_ANEW}"
         );
         Err(self.error(why, advice))
     }
@@ -192,7 +251,7 @@ fn not_bound(blame: Blame<'_>, error: NotBound) -> TargetError {
 fn not_run(blame: Blame<'_>, error: &rusqlite::Error) -> TargetError {
     let advice = match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) if is_unique(error) => format!(
-            "A row with that key is there already, probably written to the file itself: remove it, {LOAD_ANEW}"
+            "A row with that key is there already, probably written to the file itself: remove it, or pull with --on-conflict apply, which goes on with the source's row, {LOAD_ANEW}"
         ),
         Some(ErrorCode::ConstraintViolation) => {
             "The table has a constraint that the source has not: make it without, then pull again"

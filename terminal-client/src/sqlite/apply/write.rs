@@ -93,6 +93,13 @@ impl Names {
         }
     }
 
+    /// What finds the rows that a change would meet; two suffice.
+    pub(super) fn look(&self, find: Find) -> Option<Write> {
+        let mut binds = Vec::new();
+        let found = self.found(find, &mut binds)?;
+        Some(Write { sql: format!("SELECT 1 FROM {}{found} LIMIT 2", self.table), binds })
+    }
+
     fn insert(&self) -> Write {
         let table = &self.table;
         if self.columns.is_empty() {

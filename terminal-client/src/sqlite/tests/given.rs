@@ -14,7 +14,7 @@ use wire::{
 use super::super::{SqliteFile, SqliteTarget};
 use crate::{
     position::Position,
-    target::{Operation, RowWriter, Stored, StoredState, Target, TargetError},
+    target::{OnConflict, Operation, RowWriter, Stored, StoredState, Target, TargetError},
 };
 
 pub(super) fn source() -> SourceName {
@@ -189,7 +189,9 @@ impl Place {
     }
 
     pub(super) async fn open(&self) -> SqliteTarget {
-        SqliteTarget::open(&self.file()).await.unwrap()
+        let mut target = SqliteTarget::open(&self.file()).await.unwrap();
+        target.on_conflict(OnConflict::Stop).await.unwrap();
+        target
     }
 
     /// As another program sees the file.
