@@ -3,6 +3,7 @@
 mod conflicts;
 mod net_effect;
 mod position_row;
+mod quarantine;
 
 use std::time::Duration;
 

@@ -42,6 +42,9 @@ pub(super) enum Command {
     /// is gone on with by the next reload or pull. The target stands at the snapshot afterwards; pull next.
     /// One that was never loaded is refused: `pull` does the first load.
     Reload(Box<ReloadArgs>),
+    /// Try again to apply what is in the target's quarantine (`pull --on-error quarantine`), once what was in its
+    /// way is put right. Needs no relay. Exit code 1 where some of it stays.
+    Retry(Box<RetryArgs>),
     /// Where a target stands, where the relay's head is, and how far behind that is. Where a relay is
     /// named that does not tell, what the target tells is printed all the same, and the exit code is 3 or 4.
     Status(Box<StatusArgs>),
@@ -88,6 +91,7 @@ impl Command {
         let relay = match self {
             Self::Pull(args) => &args.relay,
             Self::Reload(args) => &args.relay,
+            Self::Retry(args) => return args.config.as_deref(),
             Self::Status(args) => &args.relay,
             Self::Tail(args) => &args.relay,
         };
@@ -169,6 +173,20 @@ pub(super) struct ReloadArgs {
     /// Show no progress; errors only.
     #[arg(long, short, env = "TAILWATER_QUIET")]
     pub(super) quiet: bool,
+}
+
+/// Flags of `retry`.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct RetryArgs {
+    /// The target, as `pull` was given it.
+    #[arg(long, env = "TAILWATER_TARGET", value_name = "URL", hide_env_values = true)]
+    pub(super) target: Option<String>,
+    /// The source whose transactions are tried [default: all that the target has].
+    #[arg(long, env = "TAILWATER_SOURCE_NAME", value_name = "NAME")]
+    pub(super) source_name: Option<SourceName>,
+    /// TOML file whose keys are these flags' names.
+    #[arg(long, env = "TAILWATER_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
 }
 
 /// Flags of `status`.

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{
-    args::{PullArgs, RelayArgs, ReloadArgs, StatusArgs, TailArgs},
+    args::{PullArgs, RelayArgs, ReloadArgs, RetryArgs, StatusArgs, TailArgs},
     duration::parse_duration,
     failure::CliError,
     load_connections::parse_connections,
@@ -175,6 +175,17 @@ impl Configured for ReloadArgs {
         self.quiet |= file.quiet.unwrap_or(false);
         file.load_connections(&mut self.load_connections)?;
         one("name", file.name.as_ref(), &mut self.name, plain)
+    }
+}
+
+impl RetryArgs {
+    pub(super) fn configured(mut self) -> Result<Self, CliError> {
+        let Some(path) = self.config.clone() else { return Ok(self) };
+        let file = read(&path)?;
+        self.target = self.target.take().or_else(|| file.target.clone());
+        one("source-name", file.source_name.as_ref(), &mut self.source_name, plain)
+            .map_err(|why| CliError::Config { path, why })?;
+        Ok(self)
     }
 }
 

@@ -27,6 +27,11 @@ pub(super) enum CliError {
     /// The relay did not tell what it was asked, and why is said elsewhere.
     #[error("the relay did not tell where it is: see above")]
     NoRelay { code: u8 },
+    /// Transactions that are in quarantine still.
+    #[error(
+        "{left} of the transactions in quarantine cannot be applied yet: put right what is in the way, then `tailwater-terminal retry`; or `tailwater-terminal reload`, which loads the tables anew, without them"
+    )]
+    Held { left: usize },
     /// A signal ended a run that was to end by itself, before it was done.
     #[error("stopped by a signal before it was done: {0}")]
     Stopped(String),
@@ -53,7 +58,7 @@ impl CliError {
             Self::Missing { .. } | Self::Usage(_) | Self::Config { .. } | Self::Token(_) => 2,
             Self::Pull(error) => error.exit_code(),
             Self::NoRelay { code } => *code,
-            Self::Io { .. } | Self::Stopped(_) => 1,
+            Self::Held { .. } | Self::Io { .. } | Self::Stopped(_) => 1,
         }
     }
 }

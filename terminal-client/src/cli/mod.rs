@@ -10,6 +10,7 @@ mod logging;
 mod pull;
 mod rate;
 mod reload;
+mod retry;
 mod run;
 mod settings;
 mod status;

@@ -11,6 +11,7 @@ use super::{
     logging::start_logging,
     pull::pull,
     reload::reload,
+    retry::retry,
     status::status,
     tail::tail,
 };
@@ -34,7 +35,7 @@ pub async fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let shows_progress = match &cli.command {
         Command::Pull(args) => !args.quiet,
         Command::Reload(args) => !args.quiet,
-        Command::Status(_) | Command::Tail(_) => false,
+        Command::Retry(_) | Command::Status(_) | Command::Tail(_) => false,
     };
     let progress = Arc::new(Progress::new(!shows_progress));
     start_logging(format.unwrap_or_default(), &progress);
@@ -61,6 +62,7 @@ async fn command(
     match command {
         Command::Pull(args) => pull(*args, progress, stop).await,
         Command::Reload(args) => reload(*args, progress, stop).await,
+        Command::Retry(args) => retry(*args).await,
         Command::Status(args) => status(*args).await,
         Command::Tail(args) => tail(*args, stop).await,
     }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     fetch::FetchError,
     postgres::PostgresTarget,
-    progress::shown_bytes,
+    progress::{counted, shown_bytes},
     pull::TargetAddress,
     sqlite::SqliteTarget,
     target::{LoadRecord, StoredState, Target},
@@ -39,8 +39,18 @@ struct SourceStatus {
     channels: Option<Vec<ChannelName>>,
     /// Changes that did not meet their rows since the first load, by table and kind.
     conflicts: Vec<ConflictStatus>,
+    /// Transactions that could not be applied, and wait.
+    quarantine: Vec<HeldStatus>,
     /// None where no relay was given.
     relay: Option<RelayStatus>,
+}
+
+/// A transaction in quarantine.
+#[derive(Debug, Serialize)]
+struct HeldStatus {
+    lsn: Lsn,
+    changes: usize,
+    why: String,
 }
 
 /// Conflicts of one kind in one table.
@@ -124,6 +134,13 @@ async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus,
             last_key: of.last_key,
         });
         let conflicts = conflicts.collect();
+        let held = target.held(&source).await?.into_iter();
+        let quarantine = held.map(|held| HeldStatus {
+            lsn: held.lsn,
+            changes: held.operations.len(),
+            why: held.why,
+        });
+        let quarantine = quarantine.collect();
         sources.push(SourceStatus {
             relay: relay_status(args, &source, lsn).await?,
             source,
@@ -134,6 +151,7 @@ async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus,
             lineage: stored.position.lineage,
             lsn,
             conflicts,
+            quarantine,
             load: load.map(|LoadRecord { point, plan, .. }| LoadStatus {
                 kind: plan.kind(),
                 snapshot: plan.reload.as_ref().map_or(first, |reload| reload.lsn),
@@ -192,6 +210,9 @@ fn shown(status: &TargetStatus) -> String {
             }
         });
         lines.extend(source.conflicts.iter().map(conflict_line));
+        lines.extend(source.quarantine.iter().map(|HeldStatus { lsn, changes, why }| {
+            format!("held     {lsn}, {}: {why}", counted(*changes as u64, "change"))
+        }));
         lines.push(relay_line(source.relay.as_ref()));
     }
     lines.join("\n")

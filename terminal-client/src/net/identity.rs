@@ -30,6 +30,11 @@ pub(super) fn bytes_of<'a>(
     Ok(out.into_boxed_slice())
 }
 
+/// Bytes that two keys share exactly where their values do; none where a value is not known as text.
+pub fn key_bytes<'a>(values: impl Iterator<Item = &'a Value>) -> Option<Box<[u8]>> {
+    bytes_of(values).ok()
+}
+
 /// The values at these places.
 pub(super) fn at<'a>(tuple: &'a Tuple, places: &[usize]) -> Result<Row<'a>, Irregular> {
     places.iter().map(|place| tuple.get(*place).ok_or(Irregular)).collect()

@@ -16,6 +16,6 @@ mod whole;
 mod tests;
 
 pub use effect::{NetTable, NetUpdate, net_effect};
-pub use identity::Identity;
+pub use identity::{Identity, key_bytes};
 pub use row::{Irregular, Row};
 pub use run::{Run, next_run};

@@ -15,12 +15,13 @@ use super::{
     },
     place::Place,
     position_row::PositionRow,
+    quarantine,
     seen::note,
     session::{NO_REPLICA_ROLE, open},
 };
 use crate::target::{
-    ConflictCount, Conflicts, KnownTable, LoadPoint, LoadRecord, Named, OnConflict, Operation,
-    RowWriter, Stored, Target, TargetError,
+    ConflictCount, Conflicts, HeldTransaction, KnownTable, LoadPoint, LoadRecord, Named,
+    OnConflict, Operation, Reference, RowWriter, Stored, Target, TargetError,
 };
 
 /// How often the lock is tried while another run holds it.
@@ -285,6 +286,50 @@ impl Target for PostgresTarget {
 
     async fn set_sequences(&mut self, sequences: &[Sequence]) -> Result<(), TargetError> {
         set_sequences(&self.name, self.client(), sequences).await
+    }
+
+    async fn attempt(
+        &mut self,
+        operations: Vec<Operation>,
+    ) -> Result<Option<TargetError>, TargetError> {
+        let met = self.apply.met().clone();
+        self.run("set a savepoint", "SAVEPOINT tailwater_whole").await?;
+        let mut applied = self.apply(operations).await;
+        if applied.is_ok() && !self.replica_role {
+            // What would be found out only at the commit.
+            let sql = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED";
+            applied = self.run("check the constraints", sql).await;
+        }
+        let sql = match &applied {
+            Ok(()) => "RELEASE SAVEPOINT tailwater_whole",
+            Err(error) if error.is_transient() || self.client().is_closed() => {
+                return applied.map(|()| None);
+            }
+            Err(_) => "ROLLBACK TO SAVEPOINT tailwater_whole; RELEASE SAVEPOINT tailwater_whole",
+        };
+        self.apply.began_again((applied.is_err()).then_some(met));
+        self.run("leave a savepoint", sql).await?;
+        Ok(applied.err())
+    }
+
+    async fn hold(
+        &mut self,
+        source: &SourceName,
+        held: &HeldTransaction,
+    ) -> Result<(), TargetError> {
+        quarantine::hold(Place { target: &self.name, client: self.client(), source }, held).await
+    }
+
+    async fn held(&mut self, source: &SourceName) -> Result<Vec<HeldTransaction>, TargetError> {
+        quarantine::read(Place { target: &self.name, client: self.client(), source }).await
+    }
+
+    async fn release(&mut self, source: &SourceName, lsn: Lsn) -> Result<(), TargetError> {
+        quarantine::release(Place { target: &self.name, client: self.client(), source }, lsn).await
+    }
+
+    async fn references(&mut self) -> Result<Vec<Reference>, TargetError> {
+        quarantine::references(&self.name, self.client()).await
     }
 
     async fn on_conflict(&mut self, on_conflict: OnConflict) -> Result<(), TargetError> {

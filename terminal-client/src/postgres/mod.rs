@@ -16,6 +16,7 @@ mod load;
 mod param;
 mod place;
 mod position_row;
+mod quarantine;
 mod quote;
 mod seen;
 mod session;

@@ -11,13 +11,14 @@ use super::{
     decode::{Altered, BATCHES_AHEAD, Batch, Cut, decode},
     error::PullError,
     noted::Noted,
+    quarantine::{Quarantine, retry},
     settings::Settings,
     status::Status,
 };
 use crate::{
     progress::Progress,
     range::Relations,
-    target::{ConflictCount, ConflictKind, Conflicts, Stored, Target},
+    target::{ConflictCount, ConflictKind, Conflicts, Operation, Stored, Target},
 };
 
 /// Applies bundles to a target. Several source transactions share a target transaction; none is ever
@@ -31,6 +32,11 @@ pub(super) struct Applier<'a, T> {
     relations: Option<Relations>,
     noted: Noted,
     open: Option<Open>,
+    quarantine: Quarantine,
+    /// Whether the batch before ended within a transaction.
+    within: bool,
+    /// Whether a table was altered since the last commit.
+    altered: bool,
 }
 
 /// The open target transaction.
@@ -50,7 +56,25 @@ impl<'a, T: Target> Applier<'a, T> {
     ) -> Self {
         let relations = Some(Relations::default());
         let noted = Noted::default();
-        Self { target, settings, status, progress, stored, relations, noted, open: None }
+        let quarantine = Quarantine::default();
+        Self {
+            target,
+            settings,
+            status,
+            progress,
+            stored,
+            relations,
+            noted,
+            open: None,
+            quarantine,
+            within: false,
+            altered: false,
+        }
+    }
+
+    /// With what waits in the target's quarantine.
+    pub(super) fn with(self, quarantine: Quarantine) -> Self {
+        Self { quarantine, ..self }
     }
 
     /// What is in the target.
@@ -70,7 +94,7 @@ impl<'a, T: Target> Applier<'a, T> {
         let mut relations = self.relations.take().unwrap_or_default();
         let source = self.settings.source.clone();
         let commit_changes = Some(self.settings.bounds.commit_changes);
-        let cut = Cut { until: None, commit_changes };
+        let cut = Cut { until: None, commit_changes, apart: self.quarantine.is_watchful() };
         let decoding = tokio::task::spawn_blocking(move || {
             let result = decode(&source, &bundle, &mut relations, cut, &sender);
             (relations, result)
@@ -102,12 +126,11 @@ impl<'a, T: Target> Applier<'a, T> {
             self.target.begin().await?;
             self.open = Some(Open { since: Instant::now(), changes: 0, transactions: 0 });
         }
-        let changes = batch.operations.len() as u64;
-        let source = &self.settings.source;
-        let mut operations = batch.operations;
-        while !operations.is_empty() {
-            let next = self.noted.next(self.target, source, &mut operations, |_| false).await?;
-            self.target.apply(next).await?;
+        let mut done = (batch.operations.len() as u64, batch.transactions);
+        let whole = !std::mem::replace(&mut self.within, batch.boundary.is_none())
+            && batch.boundary.is_some();
+        if !self.apply(batch.operations, whole).await? {
+            done = (0, 0);
         }
         if !batch.sequences.is_empty() {
             self.target.set_sequences(&batch.sequences).await?;
@@ -120,8 +143,9 @@ impl<'a, T: Target> Applier<'a, T> {
             self.alter(lsn, &change).await?;
         }
         let Some(open) = &mut self.open else { return Ok(true) };
+        let (changes, transactions) = done;
         open.changes += changes;
-        open.transactions += batch.transactions;
+        open.transactions += transactions;
         self.progress.changes(changes);
         let Some(boundary) = batch.boundary else { return Ok(false) };
         let bounds = &self.settings.bounds;
@@ -133,7 +157,58 @@ impl<'a, T: Target> Applier<'a, T> {
         }
         let met = self.target.commit(&self.settings.source, &self.stored).await?;
         self.committed(head, &met);
+        self.retry().await?;
         Ok(true)
+    }
+
+    /// Applies changes in the open transaction; `whole` where they are all of a source transaction, if each is
+    /// handed on by itself. Whether they were applied, rather than put into quarantine.
+    async fn apply(
+        &mut self,
+        mut operations: Vec<Operation>,
+        whole: bool,
+    ) -> Result<bool, PullError> {
+        let (target, settings) = (&mut *self.target, &self.settings);
+        let (source, on_error) = (&settings.source, settings.policy.on_error);
+        let watchful = self.quarantine.is_watchful();
+        if watchful && !whole {
+            self.quarantine.check_part(&operations)?;
+        }
+        let mut all = Vec::new();
+        while !operations.is_empty() {
+            let mut next = self.noted.next(target, source, &mut operations, |_| false).await?;
+            if watchful && whole {
+                all.append(&mut next);
+            } else {
+                target.apply(next).await?;
+            }
+        }
+        if all.is_empty() {
+            return Ok(true);
+        }
+        self.quarantine.apply(target, source, on_error, all).await
+    }
+
+    /// What waits may fit into a table that was altered.
+    async fn retry(&mut self) -> Result<(), PullError> {
+        if !std::mem::take(&mut self.altered) || self.quarantine.transactions() == 0 {
+            return Ok(());
+        }
+        let source = &self.settings.source;
+        let retried = retry(self.target, source, &self.stored).await?;
+        if retried.applied > 0 {
+            self.progress.say(&format!("{} transactions left the quarantine", retried.applied));
+        }
+        self.quarantine.read_again(self.target, source).await?;
+        self.count_held();
+        Ok(())
+    }
+
+    fn count_held(&self) {
+        let held = self.quarantine.transactions();
+        self.status.send_modify(|status| {
+            status.divergence.get_or_insert_default().quarantined = held;
+        });
     }
 
     /// What comes next has all rows of our tables.
@@ -162,6 +237,7 @@ impl<'a, T: Target> Applier<'a, T> {
         }
         self.target.alter(&self.settings.source, lsn, change).await?;
         self.noted.forget();
+        self.altered = true;
         Ok(())
     }
 
@@ -178,6 +254,7 @@ impl<'a, T: Target> Applier<'a, T> {
             status.changes += open.changes;
             status.met(met);
         });
+        self.count_held();
         tell(met);
         let took = open.since.elapsed();
         if took > Duration::from_secs(30) {

@@ -96,6 +96,8 @@ impl DecodeError {
 pub(super) struct Cut {
     pub(super) until: Option<Lsn>,
     pub(super) commit_changes: Option<u64>,
+    /// Whether each transaction is handed on by itself; whole, unless it is large or alters a table.
+    pub(super) apart: bool,
 }
 
 /// Turns a bundle into batches, each range after it was proved; as far as `until`, where that is given
@@ -116,7 +118,7 @@ pub(super) fn decode(
         verify(range, source, &position)?;
         let mut reader = RangeReader::new(range, position, relations)?;
         let (mut lsn, mut has_changes, mut alone) = (range.after, false, false);
-        let mut beyond = false;
+        let (mut beyond, mut apart) = (false, false);
         while let Some(event) = reader.next(relations)? {
             match event {
                 Event::Begin { lsn: at, .. } if until.is_some_and(|until| at > until) => {
@@ -176,9 +178,11 @@ pub(super) fn decode(
                     batch.transactions += u64::from(has_changes);
                     batch.boundary = Some(reader.position().clone());
                     batch.commit = alone;
+                    apart = cut.apart;
                 }
             }
-            if (batch.commit || is_full(&batch, bytes, cut))
+            let apart = std::mem::take(&mut apart);
+            if (batch.commit || apart || is_full(&batch, bytes, cut))
                 && !hand_on(out, &mut batch, &mut bytes)
             {
                 return Ok(());

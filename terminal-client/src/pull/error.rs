@@ -112,7 +112,7 @@ pub enum PullError {
     },
     /// A reload found the target in use.
     #[error(
-        "another run is pulling {source_name} into this target, and nothing was loaded: end it (a service that follows, too), then reload"
+        "another run is pulling {source_name} into this target, and nothing was done: end it (a service that follows, too), then try again"
     )]
     InUse {
         /// The source.
@@ -153,6 +153,26 @@ pub enum PullError {
         lsn: Lsn,
         /// What is wrong.
         why: String,
+    },
+    /// A transaction that should go into quarantine, and cannot.
+    #[error(
+        "the transaction at {lsn} can neither be applied nor kept aside: {why}. Nothing of it was applied; see `tailwater-terminal status`, put right what is in the way, then `tailwater-terminal retry` and pull again; or `tailwater-terminal reload`"
+    )]
+    NotHeld {
+        /// The transaction.
+        lsn: Lsn,
+        /// Why.
+        why: String,
+    },
+    /// What is in quarantine stands in the way of rows that have to be fetched.
+    #[error(
+        "{why}. {held} transactions are in quarantine, and rows cannot be fetched beside them: put right what is in the way, then `tailwater-terminal retry` and pull again; or `tailwater-terminal reload`"
+    )]
+    HeldBack {
+        /// What has to be fetched.
+        why: Box<PullError>,
+        /// How many there are.
+        held: u64,
     },
     /// A snapshot that cannot be what it says.
     #[error(
@@ -230,6 +250,8 @@ impl PullError {
             Self::Range(_)
             | Self::Internal(_)
             | Self::Snapshot { .. }
+            | Self::NotHeld { .. }
+            | Self::HeldBack { .. }
             | Self::SchemaChange { .. } => 1,
             Self::Target(error) | Self::Stopped { error, .. } => target_code(error),
             Self::OtherLineage { .. } | Self::NoWayOn { .. } | Self::Ended { .. } => 3,

@@ -10,6 +10,7 @@ use super::{
     error::PullError,
     load::load,
     order::Order,
+    quarantine::Quarantine,
     refetch::{Refetch, approach},
     settings::Settings,
     status::{Status, keep_telling, last_word},
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     fetch::{FetchError, PrefetchRequest, Prefetcher, Refusal, Spool},
     progress::Progress,
-    target::{ConflictKind, Stored, StoredState, Target, TargetError},
+    target::{ConflictKind, OnError, Stored, StoredState, Target, TargetError},
 };
 
 /// A pull ahead that was on its way when the error came must not reach the relay behind the error, and
@@ -112,7 +113,7 @@ impl<T: Target> Session<'_, T> {
             }
             Some(_) => None,
         };
-        let (mut stored, mut fixed) = (loaded, None);
+        let (mut stored, mut fixed, mut suspects) = (loaded, None, false);
         loop {
             if let Some(order) = order.take() {
                 // Of a history that comes, no position is known before it is here.
@@ -140,7 +141,21 @@ impl<T: Target> Session<'_, T> {
                 let applied = now.position.lsn;
                 return Ok(End::Reached { applied, transactions: 0, changes: 0 });
             }
-            let mut ended = self.follow(now, spool.clone(), goal, &mut fixed, status).await;
+            let source = &self.settings.source;
+            let quarantine = Quarantine::read(self.target, source, suspects).await?;
+            let mut ended =
+                self.follow(now, quarantine, spool.clone(), goal, &mut fixed, status).await;
+            if let Err(PullError::Target(error)) = &ended
+                && self.settings.policy.on_error == OnError::Quarantine
+                && !error.is_transient()
+                && !suspects
+            {
+                tracing::debug!(%error, "transactions are applied one by one, to find which cannot be");
+                suspects = true;
+                self.target.roll_back().await?;
+                stored = self.target.stored(&self.settings.source).await?;
+                continue;
+            }
             if let Err(why @ PullError::RowsNeeded { .. }) = ended {
                 ended = match self.refetch(why, &spool, status).await {
                     Ok(Some(at)) => {
@@ -210,6 +225,10 @@ impl<T: Target> Session<'_, T> {
         status: &watch::Sender<Status>,
     ) -> Result<Option<Stored>, PullError> {
         self.target.roll_back().await?;
+        let held = self.target.held(&self.settings.source).await?.len() as u64;
+        if held > 0 {
+            return Err(PullError::HeldBack { why: Box::new(why), held });
+        }
         let refetch = Refetch {
             target: &mut *self.target,
             settings: &self.settings,
@@ -228,6 +247,9 @@ impl<T: Target> Session<'_, T> {
         let before = Lsn::new(lsn.get().saturating_sub(1));
         let done = async {
             self.target.roll_back().await?;
+            if !self.target.held(&self.settings.source).await?.is_empty() {
+                return Ok(None);
+            }
             let (target, settings, progress) = (&mut *self.target, &self.settings, self.progress);
             approach(Refetch { target, settings, progress, spool, status }, before).await
         };
@@ -265,6 +287,7 @@ impl<T: Target> Session<'_, T> {
     async fn follow(
         &mut self,
         stored: Stored,
+        quarantine: Quarantine,
         spool: Arc<Spool>,
         goal: Goal,
         fixed: &mut Option<Lsn>,
@@ -274,7 +297,8 @@ impl<T: Target> Session<'_, T> {
         self.progress.pull_begins(stored.position.lsn);
         let mut prefetcher = self.prefetch(&stored, &spool, goal, status);
         let mut applier =
-            Applier::new(self.target, settings.clone(), status.clone(), self.progress, stored);
+            Applier::new(self.target, settings.clone(), status.clone(), self.progress, stored)
+                .with(quarantine);
         let mut trouble = Trouble::new(settings.patience);
         loop {
             let applied = applier.stored().position.clone();
@@ -334,7 +358,7 @@ async fn divergence<T: Target>(
     Ok(Divergence {
         row_missing: total(ConflictKind::RowMissing),
         row_present: total(ConflictKind::RowPresent),
-        quarantined: 0,
+        quarantined: target.held(source).await?.len() as u64,
     })
 }
 

@@ -110,7 +110,7 @@ impl<'a, T: Target> Until<'a, T> {
         let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
         let mut relations = self.relations.take().unwrap_or_default();
         let source = self.settings.source.clone();
-        let cut = Cut { until: Some(self.until), commit_changes: None };
+        let cut = Cut { until: Some(self.until), ..Cut::default() };
         let decoding = tokio::task::spawn_blocking(move || {
             let result = decode(&source, &bundle, &mut relations, cut, &sender);
             (relations, result)

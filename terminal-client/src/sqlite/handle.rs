@@ -5,8 +5,8 @@ use wire::{Lsn, Relation, SchemaChange, Snapshot, SnapshotTable, SourceName};
 
 use super::{database::real_path, file::SqliteFile, lock::lock, session::Session, worker::Worker};
 use crate::target::{
-    ConflictCount, Conflicts, KnownTable, LoadPoint, LoadRecord, Named, OnConflict, Operation,
-    RowWriter, Stored, Target, TargetError,
+    ConflictCount, Conflicts, HeldTransaction, KnownTable, LoadPoint, LoadRecord, Named,
+    OnConflict, Operation, RowWriter, Stored, Target, TargetError,
 };
 
 /// A SQLite file as a target. Changes are applied by a thread of its own, while the next are prepared.
@@ -227,7 +227,33 @@ impl Target for SqliteTarget {
     }
 
     async fn roll_back(&mut self) -> Result<(), TargetError> {
-        self.worker.call(Session::roll_back).await
+        self.worker.call_anew(Session::roll_back).await
+    }
+
+    async fn attempt(
+        &mut self,
+        operations: Vec<Operation>,
+    ) -> Result<Option<TargetError>, TargetError> {
+        self.worker.call(move |session| session.attempt(operations)).await
+    }
+
+    async fn hold(
+        &mut self,
+        source: &SourceName,
+        held: &HeldTransaction,
+    ) -> Result<(), TargetError> {
+        let (source, held) = (source.clone(), held.clone());
+        self.worker.call(move |session| session.hold(&source, &held)).await
+    }
+
+    async fn held(&mut self, source: &SourceName) -> Result<Vec<HeldTransaction>, TargetError> {
+        let source = source.clone();
+        self.worker.call(move |session| session.held(&source)).await
+    }
+
+    async fn release(&mut self, source: &SourceName, lsn: Lsn) -> Result<(), TargetError> {
+        let source = source.clone();
+        self.worker.call(move |session| session.release(&source, lsn)).await
     }
 
     async fn on_conflict(&mut self, on_conflict: OnConflict) -> Result<(), TargetError> {

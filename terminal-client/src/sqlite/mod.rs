@@ -12,6 +12,7 @@
 //! database      the connection and its settings; transactions
 //! position_row  tailwater_position
 //! conflicts     tailwater_conflicts
+//! quarantine    tailwater_quarantine
 //! file          which file, and its settings
 //! lock          one run per file and source
 //! ```
@@ -28,6 +29,7 @@ mod known;
 mod load;
 mod lock;
 mod position_row;
+mod quarantine;
 mod schema;
 mod seen;
 mod session;

@@ -14,12 +14,13 @@ use super::{
         prepare_tables, tables_of, unfinished, write,
     },
     position_row::PositionRow,
+    quarantine,
     schema::{Shape, table_name},
     seen::{forget_all, note},
 };
 use crate::target::{
-    ConflictCount, Conflicts, KnownTable, LoadPlan, LoadPoint, LoadRecord, Named, OnConflict,
-    Operation, Stored, TargetError,
+    ConflictCount, Conflicts, HeldTransaction, KnownTable, LoadPlan, LoadPoint, LoadRecord, Named,
+    OnConflict, Operation, Stored, TargetError,
 };
 
 /// What the thread of the file does, call by call.
@@ -187,6 +188,7 @@ impl Session {
                     forget_all(&self.database, source)?;
                 }
                 known::loaded(&self.database, source, snapshot)?;
+                quarantine::clear(&self.database, source)?;
                 self.position.write(&self.database, source, stored)?;
                 self.database.commit()
             }
@@ -302,6 +304,45 @@ impl Session {
         }
         self.database.commit()?;
         Ok(met)
+    }
+
+    pub(super) fn attempt(
+        &mut self,
+        operations: Vec<Operation>,
+    ) -> Result<Option<TargetError>, TargetError> {
+        let met = self.apply.met().clone();
+        let savepoint = |session: &Self, sql| {
+            session.database.did("set a savepoint", session.database.connection.execute_batch(sql))
+        };
+        savepoint(self, "SAVEPOINT tailwater_whole")?;
+        match self.apply(operations) {
+            Ok(()) => savepoint(self, "RELEASE tailwater_whole").map(|()| None),
+            Err(error) if error.is_transient() || self.database.connection.is_autocommit() => {
+                Err(error)
+            }
+            Err(error) => {
+                savepoint(self, "ROLLBACK TO tailwater_whole; RELEASE tailwater_whole")?;
+                self.forget_tables();
+                self.apply.undone_to(met);
+                Ok(Some(error))
+            }
+        }
+    }
+
+    pub(super) fn hold(
+        &mut self,
+        source: &SourceName,
+        held: &HeldTransaction,
+    ) -> Result<(), TargetError> {
+        quarantine::hold(&self.database, source, held)
+    }
+
+    pub(super) fn held(&self, source: &SourceName) -> Result<Vec<HeldTransaction>, TargetError> {
+        quarantine::read(&self.database, source)
+    }
+
+    pub(super) fn release(&mut self, source: &SourceName, lsn: Lsn) -> Result<(), TargetError> {
+        quarantine::release(&self.database, source, lsn)
     }
 
     pub(super) fn conflicts(&self, source: &SourceName) -> Result<Vec<ConflictCount>, TargetError> {

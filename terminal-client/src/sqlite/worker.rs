@@ -90,6 +90,21 @@ impl Worker {
         answered.await.map_err(|_| self.ended())?
     }
 
+    /// As [`Self::call`], also behind a failure, which is over with it.
+    pub(super) async fn call_anew<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Session) -> Result<T, TargetError> + Send + 'static,
+    ) -> Result<T, TargetError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Box::new(move |working| {
+            working.failure = None;
+            working.broken.store(false, Ordering::Relaxed);
+            let _ = answer.send(call(&mut working.session));
+        }))
+        .await?;
+        answered.await.map_err(|_| self.ended())?
+    }
+
     /// Has something of that many bytes done on the thread, and does not wait for it.
     pub(super) async fn send_ahead(
         &self,

@@ -149,6 +149,15 @@ impl TargetError {
         Self::unapplied(target, operation, format!("it meets {found} rows instead of one"), advice)
     }
 
+    /// That what is in quarantine cannot be read.
+    pub fn unreadable_quarantine(target: &str, why: String) -> Self {
+        let doing = "read the transactions in quarantine".to_owned();
+        let why = format!(
+            "{why}; were they changed by hand, or by a later version? `tailwater-terminal reload` loads the tables anew, without them"
+        );
+        Self::Statement { target: target.to_owned(), doing, why }
+    }
+
     /// Whether it may work a little later, as it is.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Busy { .. })

@@ -6,6 +6,7 @@ use wire::{Lsn, Relation, SchemaChange, Sequence, Snapshot, SnapshotTable, Sourc
 use super::{
     conflict::{ConflictCount, Conflicts, OnConflict},
     error::TargetError,
+    held::{HeldTransaction, Reference},
     known::KnownTable,
     load::LoadRecord,
     load_point::LoadPoint,
@@ -255,6 +256,54 @@ pub trait Target: Send {
         source: &SourceName,
         stored: &Stored,
     ) -> impl Future<Output = Result<Conflicts, TargetError>> + Send;
+
+    /// Applies the changes of one source transaction in the open one, all or none; gives why not, where they
+    /// cannot be, and then the open transaction is as it was.
+    fn attempt(
+        &mut self,
+        operations: Vec<Operation>,
+    ) -> impl Future<Output = Result<Option<TargetError>, TargetError>> + Send {
+        let applied = self.apply(operations);
+        async move { applied.await.map(|()| None) }
+    }
+
+    /// Puts a source transaction into quarantine, in the open transaction; one that is there gets another reason.
+    fn hold(
+        &mut self,
+        source: &SourceName,
+        held: &HeldTransaction,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send {
+        let _ = (source, held);
+        let target = self.name().to_owned();
+        async move {
+            let (doing, why) = ("keep a transaction aside".into(), "it has no quarantine".into());
+            Err(TargetError::Statement { target, doing, why })
+        }
+    }
+
+    /// The transactions in quarantine, in order.
+    fn held(
+        &mut self,
+        source: &SourceName,
+    ) -> impl Future<Output = Result<Vec<HeldTransaction>, TargetError>> + Send {
+        let _ = source;
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Takes a transaction out of quarantine, in the open one.
+    fn release(
+        &mut self,
+        source: &SourceName,
+        lsn: Lsn,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send {
+        let _ = (source, lsn);
+        std::future::ready(Ok(()))
+    }
+
+    /// The foreign keys of its tables.
+    fn references(&mut self) -> impl Future<Output = Result<Vec<Reference>, TargetError>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
 
     /// Says what becomes of changes that do not meet their rows, from here on.
     fn on_conflict(

@@ -2,6 +2,7 @@
 
 mod conflict;
 mod error;
+mod held;
 mod interface;
 mod known;
 mod load;
@@ -15,6 +16,7 @@ mod stored;
 
 pub use conflict::{ConflictCount, ConflictKind, Conflicts, OnConflict, OnError};
 pub use error::{LATER_COLUMN, LOAD_ANEW, TargetError, Unapplied};
+pub use held::{HeldTransaction, Reference, UnreadableHeld};
 pub use interface::{RowWriter, Target};
 pub use known::{KnownTable, another_table, gone_columns, renamed_table};
 pub use load::{Kept, LoadPlan, LoadRecord, LoadRow, Reload, shadow_name, snapshot_id};

@@ -54,6 +54,15 @@ impl Apply {
         self.met = Conflicts::default();
     }
 
+    /// Its last savepoint is gone; with what was met since then, where that was undone.
+    pub(in super::super) fn began_again(&mut self, undone_to: Option<Conflicts>) {
+        self.savepoint = false;
+        if let Some(met) = undone_to {
+            self.met = met;
+            self.forget_tables();
+        }
+    }
+
     /// What was learned about tables, and statements, may not hold any more.
     pub(in super::super) fn forget_tables(&mut self) {
         self.tables = Tables::default();

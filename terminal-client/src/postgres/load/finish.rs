@@ -5,6 +5,7 @@ use super::{
         create::{analyze, make_foreign_keys, make_keys, run, set_sequences},
         known,
         position_row::PositionRow,
+        quarantine,
         seen::forget_all,
     },
     Load, Place, Writer,
@@ -65,6 +66,7 @@ pub(in super::super) async fn finish(
         forget_all(place).await?;
     }
     known::loaded(place, snapshot).await?;
+    quarantine::clear(place).await?;
     row.write(target, client, source, stored).await?;
     record::remove(place).await?;
     run(target, client, "commit the load", "COMMIT").await

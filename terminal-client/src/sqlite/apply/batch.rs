@@ -26,6 +26,11 @@ impl Apply {
         self.met = Conflicts::default();
     }
 
+    /// What was met since then was undone.
+    pub(in super::super) fn undone_to(&mut self, met: Conflicts) {
+        self.met = met;
+    }
+
     /// What was learned about tables may not hold any more.
     pub(in super::super) fn forget_tables(&mut self) {
         self.rows = RowApply::default();

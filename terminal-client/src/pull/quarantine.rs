@@ -1,0 +1,162 @@
+//! Transactions that cannot be applied are kept aside, and what changes the same rows waits behind them.
+
+use wire::{Lsn, SourceName};
+
+use super::{error::PullError, held_keys::HeldKeys};
+use crate::target::{HeldTransaction, OnError, Operation, Stored, Target, TargetError};
+
+/// More changes, or bytes of their values, are not kept: something is wrong that nobody looks after.
+const MAX_CHANGES: usize = 100_000;
+const MAX_BYTES: usize = 64 << 20;
+
+/// What waits in a target's quarantine.
+#[derive(Debug, Default)]
+pub(super) struct Quarantine {
+    keys: HeldKeys,
+    transactions: u64,
+    changes: usize,
+    bytes: usize,
+    /// Something could not be applied in this run: transactions are applied one by one, to find which.
+    suspects: bool,
+}
+
+/// What came of another try.
+#[derive(Debug, Default)]
+pub struct Retried {
+    /// How many transactions were applied.
+    pub applied: u64,
+    /// Those that are still there: their positions, and why.
+    pub left: Vec<(Lsn, String)>,
+}
+
+impl Quarantine {
+    /// As the target has it; `suspects` where something could not be applied in this run.
+    pub(super) async fn read<T: Target>(
+        target: &mut T,
+        source: &SourceName,
+        suspects: bool,
+    ) -> Result<Self, TargetError> {
+        let held = target.held(source).await?;
+        let references = if held.is_empty() { Vec::new() } else { target.references().await? };
+        Ok(Self {
+            keys: HeldKeys::new(&held, references),
+            transactions: held.len() as u64,
+            changes: held.iter().map(|held| held.operations.len()).sum(),
+            bytes: held.iter().map(HeldTransaction::len).sum(),
+            suspects,
+        })
+    }
+
+    /// As the target has it by now.
+    pub(super) async fn read_again<T: Target>(
+        &mut self,
+        target: &mut T,
+        source: &SourceName,
+    ) -> Result<(), TargetError> {
+        *self = Self::read(target, source, self.suspects).await?;
+        Ok(())
+    }
+
+    /// How many transactions there are.
+    pub(super) fn transactions(&self) -> u64 {
+        self.transactions
+    }
+
+    /// Whether each transaction has to be looked at before it is applied.
+    pub(super) fn is_watchful(&self) -> bool {
+        self.suspects || self.transactions > 0
+    }
+
+    /// Whether changes of a transaction that is not here as a whole may be applied.
+    pub(super) fn check_part(&self, operations: &[Operation]) -> Result<(), PullError> {
+        let Some(behind) = self.keys.behind(operations) else { return Ok(()) };
+        let lsn = operations.last().map_or(Lsn::ZERO, |operation| operation.lsn);
+        let why = format!(
+            "it changes rows that wait in quarantine since {behind}, and is too large to wait with them"
+        );
+        Err(PullError::NotHeld { lsn, why })
+    }
+
+    /// Applies a whole transaction, or puts it into quarantine; whether it was applied.
+    pub(super) async fn apply<T: Target>(
+        &mut self,
+        target: &mut T,
+        source: &SourceName,
+        on_error: OnError,
+        operations: Vec<Operation>,
+    ) -> Result<bool, PullError> {
+        let Some(lsn) = operations.last().map(|operation| operation.lsn) else { return Ok(true) };
+        let why = match self.keys.behind(&operations) {
+            Some(behind) => format!("it changes rows that wait in quarantine since {behind}"),
+            None => match target.attempt(operations.clone()).await? {
+                None => return Ok(true),
+                Some(error) if on_error == OnError::Stop => return Err(error.into()),
+                Some(error) => error.to_string(),
+            },
+        };
+        self.hold(target, source, HeldTransaction { lsn, why, operations }).await?;
+        Ok(false)
+    }
+
+    async fn hold<T: Target>(
+        &mut self,
+        target: &mut T,
+        source: &SourceName,
+        held: HeldTransaction,
+    ) -> Result<(), PullError> {
+        let (changes, bytes) = (held.operations.len() + self.changes, held.len() + self.bytes);
+        if changes > MAX_CHANGES || bytes > MAX_BYTES {
+            let (lsn, why) = (held.lsn, held.why);
+            let why = format!("the quarantine is full ({} transactions): {why}", self.transactions);
+            return Err(PullError::NotHeld { lsn, why });
+        }
+        tracing::error!("the transaction at {} is in quarantine: {}", held.lsn, held.why);
+        target.hold(source, &held).await?;
+        if self.keys.is_empty() {
+            self.keys = HeldKeys::new([&held], target.references().await?);
+        } else {
+            self.keys.add(&held);
+        }
+        (self.changes, self.bytes) = (changes, bytes);
+        self.transactions += 1;
+        Ok(())
+    }
+}
+
+/// Applies what is in quarantine, as far as that can be, in one target transaction; `stored` stays.
+///
+/// # Errors
+/// Those of the target; then nothing was done.
+pub async fn retry<T: Target>(
+    target: &mut T,
+    source: &SourceName,
+    stored: &Stored,
+) -> Result<Retried, TargetError> {
+    let held = target.held(source).await?;
+    if held.is_empty() {
+        return Ok(Retried::default());
+    }
+    let mut keys = HeldKeys::new([], target.references().await?);
+    let mut retried = Retried::default();
+    target.begin().await?;
+    for mut held in held {
+        let why = match keys.behind(&held.operations) {
+            Some(behind) => Some(format!("it changes rows that wait in quarantine since {behind}")),
+            None => {
+                let failed = target.attempt(held.operations.clone()).await?;
+                failed.map(|error| error.to_string())
+            }
+        };
+        let Some(why) = why else {
+            target.release(source, held.lsn).await?;
+            retried.applied += 1;
+            continue;
+        };
+        held.why = why;
+        target.hold(source, &held).await?;
+        keys.add(&held);
+        retried.left.push((held.lsn, held.why));
+    }
+    target.commit(source, stored).await?;
+    Ok(retried)
+}
