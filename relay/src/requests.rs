@@ -47,9 +47,16 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// Notes that a snapshot is wanted which has all that is before `head`.
-    pub(crate) fn want_snapshot(&self, head: Lsn) {
-        self.snapshot.send_modify(|wanted| *wanted = Some(head).max(*wanted));
+    /// Notes that a snapshot is wanted which has all that is before `from`. Whether that is more than was
+    /// wanted: one that is wanted from there on already is the same.
+    pub(crate) fn want_snapshot(&self, from: Lsn) -> bool {
+        self.snapshot.send_if_modified(|wanted| {
+            let more = *wanted < Some(from);
+            if more {
+                *wanted = Some(from);
+            }
+            more
+        })
     }
 
     /// Whether a snapshot is wanted.
@@ -98,8 +105,8 @@ mod tests {
     fn a_request_is_there_until_it_is_fulfilled() {
         let requests = Requests::default();
         assert_eq!(requests.wanted(), []);
-        requests.want_snapshot(Lsn::new(20));
-        requests.want_snapshot(Lsn::new(10));
+        assert!(requests.want_snapshot(Lsn::new(20)));
+        assert!(!requests.want_snapshot(Lsn::new(10)));
         assert_eq!(requests.wanted(), [Request::Snapshot], "twice is once");
         requests.snapshot_came(Lsn::new(19));
         assert_eq!(requests.wanted(), [Request::Snapshot], "that one is older than the request");

@@ -187,7 +187,7 @@ mod tests {
         Access { name: Some("t".to_owned()), role: Some(role), channels: channels.map(set) }
     }
 
-    const ALL: [Action; 13] = [
+    const ALL: [Action; 14] = [
         Action::OpenSession,
         Action::Append,
         Action::UploadObject,
@@ -195,6 +195,7 @@ mod tests {
         Action::ReportCapture,
         Action::TakeRequests,
         Action::MakeRequest,
+        Action::AskSnapshot,
         Action::ReadSnapshot,
         Action::Pull,
         Action::ReportTerminal,
@@ -209,9 +210,9 @@ mod tests {
             let access = access(role, None);
             ALL.into_iter().filter(|action| access.allows(*action)).collect::<Vec<_>>()
         };
-        assert_eq!(allowed(Role::Capture), ALL[..8]);
-        assert_eq!(allowed(Role::Terminal), ALL[7..12]);
-        let ops = [6, 7, 8, 10, 11, 12].map(|at| ALL[at]);
+        assert_eq!(allowed(Role::Capture), ALL[..9]);
+        assert_eq!(allowed(Role::Terminal), ALL[7..13]);
+        let ops = [6, 7, 8, 9, 11, 12, 13].map(|at| ALL[at]);
         assert_eq!(allowed(Role::Ops), ops);
         assert!(ALL.into_iter().all(|action| Access::open().require(action).is_ok()));
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// Feeds a source: sessions, appends, uploads, its own reports.
     Capture,
-    /// Pulls: the log, snapshots, its own reports, the list of sources, the lag.
+    /// Pulls: the log, snapshots (also asks for one from a position on), its own reports, the list of sources, the lag.
     Terminal,
     /// Looks at everything, asks for snapshots and forgets terminals; writes nothing else.
     Ops,
@@ -48,6 +48,8 @@ pub enum Action {
     TakeRequests,
     /// `POST /v1/S/requests`.
     MakeRequest,
+    /// `POST /v1/S/requests?from=LSN`.
+    AskSnapshot,
     /// `GET /v1/S/log`.
     Pull,
     /// `GET /v1/S/snapshot`.
@@ -74,7 +76,7 @@ impl Action {
             | Self::TakeRequests => &[Role::Capture],
             Self::MakeRequest => &[Role::Capture, Role::Ops],
             // Capture has all of it, and waits here for what it was asked for.
-            Self::ReadSnapshot => &[Role::Capture, Role::Terminal, Role::Ops],
+            Self::AskSnapshot | Self::ReadSnapshot => &[Role::Capture, Role::Terminal, Role::Ops],
             Self::ReportTerminal => &[Role::Terminal],
             Self::Pull | Self::ListSources | Self::ReadLag => &[Role::Terminal, Role::Ops],
             Self::ForgetTerminal => &[Role::Ops],
@@ -91,6 +93,7 @@ impl fmt::Display for Action {
             Self::PublishSnapshot => "publishing snapshots",
             Self::ReportCapture => "reporting as a capture",
             Self::MakeRequest => "asking capture for something",
+            Self::AskSnapshot => "asking capture for a snapshot from a position on",
             Self::TakeRequests => "waiting for the relay's requests",
             Self::Pull => "reading the log",
             Self::ReadSnapshot => "reading snapshots",

@@ -10,7 +10,7 @@ use axum::{
 use hyper::StatusCode;
 use serde::Deserialize;
 use tokio::time::Instant;
-use wire::{ProblemKind, Request, RequestAnswer, RequestList};
+use wire::{Lsn, ProblemKind, Request, RequestAnswer, RequestList};
 
 use crate::{
     access::Action,
@@ -58,14 +58,23 @@ pub(in crate::server) async fn requests(
     }
 }
 
+/// The query of a request.
+#[derive(Debug, Deserialize)]
+pub(in crate::server) struct FromQuery {
+    /// A snapshot from there on does, also one that is there or coming.
+    from: Option<Lsn>,
+}
+
 /// `POST /v1/{source}/requests`.
 pub(in crate::server) async fn make_request(
     State(app): State<Arc<App>>,
     Names(source): Names<String>,
+    Asked(query): Asked<FromQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<RequestAnswer>), Refused> {
-    app.grant(&headers, Action::MakeRequest)?;
+    let action = if query.from.is_some() { Action::AskSnapshot } else { Action::MakeRequest };
+    app.grant(&headers, action)?;
     let source = app.source(&source)?;
     let (json, _permit) = read_whole(&app, claimed_len(&headers), body, LIMIT).await?;
     let request: Request = serde_json::from_slice(&json)
@@ -82,8 +91,12 @@ pub(in crate::server) async fn make_request(
     let (newest, capture) =
         blocking(move || (reading.log.newest_snapshot(), lag_of(&reading, now).capture.state))
             .await?;
-    let Request::Snapshot = request;
-    source.requests.want_snapshot(head);
-    tracing::info!(source = %source.name, %head, "a snapshot is wanted");
-    Ok((StatusCode::ACCEPTED, Json(RequestAnswer { head, newest: newest?, capture })))
+    let (Request::Snapshot, newest) = (request, newest?);
+    // One from beyond the log would never come.
+    let from = query.from.unwrap_or(head).min(head);
+    let is_there = query.from.is_some() && newest >= query.from;
+    if !is_there && source.requests.want_snapshot(from) {
+        tracing::info!(source = %source.name, %from, "a snapshot is wanted");
+    }
+    Ok((StatusCode::ACCEPTED, Json(RequestAnswer { head, newest, capture })))
 }

@@ -46,6 +46,38 @@ async fn a_request_stays_until_it_is_fulfilled() {
     assert_eq!(relay.session(false).await.snapshot.unwrap().lsn, head);
 }
 
+/// Terminals ask for one from their own position on: many of them are one request, and none where it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_from_a_position_on_is_asked_for_once() {
+    let data = tempfile::tempdir().unwrap();
+    let relay = Relay::start(data.path(), small()).await;
+    let (session, mut feed) = relay.begin().await;
+    let middle = relay.append(session, &feed.one(&[("a", b"1")])).await;
+    let head = relay.append(session, &feed.one(&[("a", b"2")])).await;
+    let ask = async |from: String| {
+        let path = format!("{REQUESTS}?from={from}");
+        relay.ask(Method::POST, &path).json(&json!({"kind": "snapshot"})).send().await.unwrap()
+    };
+    let status = async || relay.get(&format!("{REQUESTS}?wait=0.1")).await.status();
+    let answer: RequestAnswer =
+        ok(ask(Lsn::new(1000).to_string()).await).await.json().await.unwrap();
+    assert_eq!(
+        (answer.newest, status().await.as_u16()),
+        (Some(Lsn::new(1000)), 204),
+        "it is there"
+    );
+    ok(ask(middle.to_string()).await).await;
+    ok(ask(Lsn::new(1001).to_string()).await).await;
+    assert_eq!(status().await, 200);
+    ok(relay.post_snapshot(session, &empty_snapshot(feed.lineage, middle.get())).await).await;
+    assert_eq!(status().await, 204, "one is enough for both, though the head is beyond it");
+    // A position beyond the head is that of a relay that is ahead: such a snapshot would never come.
+    ok(ask(Lsn::new(u64::MAX).to_string()).await).await;
+    ok(relay.post_snapshot(session, &empty_snapshot(feed.lineage, head.get())).await).await;
+    assert_eq!(status().await, 204);
+    problem(ask("soon".into()).await, ProblemKind::BadRequest).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_asked_for_is_refused() {
     let data = tempfile::tempdir().unwrap();

@@ -66,6 +66,13 @@ async fn roles_and_channels() {
     problem(relay.post_slice(session, &slice).await, ProblemKind::Forbidden).await;
     let forget = relay.ask(Method::DELETE, "/v1/orders/terminals/t").send().await.unwrap();
     problem(forget, ProblemKind::Forbidden).await;
+    // It asks for a snapshot from where it is, and not for one more after the other.
+    let want = async |query: &str| {
+        let path = format!("/v1/orders/requests{query}");
+        relay.ask(Method::POST, &path).body(r#"{"kind": "snapshot"}"#).send().await.unwrap()
+    };
+    ok(want("?from=0/3E8").await).await;
+    problem(want("").await, ProblemKind::Forbidden).await;
 
     relay.token = Some(all);
     let found = slices(relay.pull(Lsn::new(1000), "").await).await;
