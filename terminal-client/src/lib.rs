@@ -11,7 +11,7 @@
 //! sqlite    the SQLite target
 //! pull      the loop: first load, ranges, commits, schedules, reports
 //! chance    what keeps many terminals from coming in step
-//! cli       flags, configuration file, exit codes, status, tail
+//! cli       flags, configuration file, exit codes, status, tail, what verify says
 //! ```
 
 mod chance;

@@ -36,7 +36,7 @@ pub use port::free_port;
 pub use postgres::{Cluster, ClusterBuilder, Database, Shutdown, pg_bin_dir};
 pub use process::{
     Finished, Memory, Process, ProcessBuilder, RelayBuilder, RelayProcess, binary, capture, reload,
-    terminal,
+    terminal, verify,
 };
 pub use proxy::{Direction, Mode, Proxy};
 pub use scratch::Scratch;

@@ -44,3 +44,4 @@ mod successor;
 mod too_large;
 mod tree;
 mod unrecorded;
+mod verify;

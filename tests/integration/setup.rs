@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result, bail};
 use harness::{
     Cluster, Comparison, Database, Finished, Lsn, Process, ProcessBuilder, RelayProcess, Scratch,
-    Tables, capture, compare_postgres, compare_sqlite, reload, terminal,
+    Tables, capture, compare_postgres, compare_sqlite, reload, terminal, verify,
 };
 
 /// How long anything may take on a busy machine before it counts as stuck.
@@ -200,6 +200,15 @@ impl Terminal {
     /// `tailwater-terminal reload`.
     pub(crate) fn reload_command(&self, relay_url: &str) -> Result<ProcessBuilder> {
         let command = reload(relay_url, SOURCE, &self.url(), &self.name)?;
+        Ok(match &self.channels {
+            Some(channels) => command.args(["--channels", channels]),
+            None => command,
+        })
+    }
+
+    /// `tailwater-terminal verify`.
+    pub(crate) fn verify_command(&self, relay_url: &str) -> Result<ProcessBuilder> {
+        let command = verify(relay_url, SOURCE, &self.url(), &self.name)?;
         Ok(match &self.channels {
             Some(channels) => command.args(["--channels", channels]),
             None => command,

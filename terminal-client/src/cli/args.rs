@@ -45,6 +45,11 @@ pub(super) enum Command {
     /// Try again to apply what is in the target's quarantine (`pull --on-error quarantine`), once what was in its
     /// way is put right. Needs no relay. Exit code 1 where some of it stays.
     Retry(Box<RetryArgs>),
+    /// Compare a target that was loaded before with the master, row for row: it is taken to a snapshot of
+    /// the relay's from its position on (where there is none, capture is asked for one), and its tables are
+    /// compared with that, one at a time, in temporary tables. Readers are not disturbed, and nothing
+    /// stays. Exits with 1 where rows differ, and names them; --repair writes exactly those.
+    Verify(Box<VerifyArgs>),
     /// Where a target stands, where the relay's head is, and how far behind that is. Where a relay is
     /// named that does not tell, what the target tells is printed all the same, and the exit code is 3 or 4.
     Status(Box<StatusArgs>),
@@ -92,6 +97,7 @@ impl Command {
             Self::Pull(args) => &args.relay,
             Self::Reload(args) => &args.relay,
             Self::Retry(args) => return args.config.as_deref(),
+            Self::Verify(args) => &args.relay,
             Self::Status(args) => &args.relay,
             Self::Tail(args) => &args.relay,
         };
@@ -187,6 +193,34 @@ pub(super) struct RetryArgs {
     /// TOML file whose keys are these flags' names.
     #[arg(long, env = "TAILWATER_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+}
+
+/// Flags of `verify`.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    pub(super) relay: RelayArgs,
+    /// The target, as `pull` was given it.
+    #[arg(long, env = "TAILWATER_TARGET", value_name = "URL", hide_env_values = true)]
+    pub(super) target: Option<String>,
+    /// This terminal's name, as `pull` was given it.
+    #[arg(long, env = "TAILWATER_NAME", value_name = "NAME")]
+    pub(super) name: Option<TerminalName>,
+    /// Compare only these tables of the master's, separated by commas, e.g. public.orders [default: all].
+    #[arg(long, env = "TAILWATER_TABLES", value_delimiter = ',', value_name = "SCHEMA.TABLE")]
+    pub(super) tables: Vec<String>,
+    /// Name so many of the rows of a table that differ; all are counted [default: 20].
+    #[arg(long, env = "TAILWATER_SHOW", value_name = "NUMBER")]
+    pub(super) show: Option<usize>,
+    /// Write the rows that differ as the snapshot has them, all in one transaction, and compare again.
+    #[arg(long, env = "TAILWATER_REPAIR")]
+    pub(super) repair: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Show no progress; the result and errors only.
+    #[arg(long, short, env = "TAILWATER_QUIET")]
+    pub(super) quiet: bool,
 }
 
 /// Flags of `status`.

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{
-    args::{PullArgs, RelayArgs, ReloadArgs, RetryArgs, StatusArgs, TailArgs},
+    args::{PullArgs, RelayArgs, ReloadArgs, RetryArgs, StatusArgs, TailArgs, VerifyArgs},
     duration::parse_duration,
     failure::CliError,
     load_connections::parse_connections,
@@ -38,6 +38,9 @@ pub(super) struct ConfigFile {
     load_connections: Option<usize>,
     commit_after: Option<String>,
     after: Option<String>,
+    tables: Option<OneOrMany>,
+    show: Option<usize>,
+    repair: Option<bool>,
     json: Option<bool>,
     log_format: Option<LogFormat>,
 }
@@ -186,6 +189,22 @@ impl RetryArgs {
         one("source-name", file.source_name.as_ref(), &mut self.source_name, plain)
             .map_err(|why| CliError::Config { path, why })?;
         Ok(self)
+    }
+}
+
+impl Configured for VerifyArgs {
+    fn relay_args(&mut self) -> &mut RelayArgs {
+        &mut self.relay
+    }
+
+    fn take(&mut self, file: &ConfigFile) -> Result<(), String> {
+        self.target = self.target.take().or_else(|| file.target.clone());
+        self.quiet |= file.quiet.unwrap_or(false);
+        self.json |= file.json.unwrap_or(false);
+        self.repair |= file.repair.unwrap_or(false);
+        self.show = self.show.or(file.show);
+        all("tables", file.tables.as_ref(), &mut self.tables)?;
+        one("name", file.name.as_ref(), &mut self.name, plain)
     }
 }
 

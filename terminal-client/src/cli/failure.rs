@@ -35,6 +35,9 @@ pub(super) enum CliError {
     /// A signal ended a run that was to end by itself, before it was done.
     #[error("stopped by a signal before it was done: {0}")]
     Stopped(String),
+    /// A comparison found rows that are not the master's.
+    #[error("{0}")]
+    Differs(String),
     #[error("cannot {doing}: {error}")]
     Io { doing: &'static str, error: std::io::Error },
 }
@@ -58,7 +61,7 @@ impl CliError {
             Self::Missing { .. } | Self::Usage(_) | Self::Config { .. } | Self::Token(_) => 2,
             Self::Pull(error) => error.exit_code(),
             Self::NoRelay { code } => *code,
-            Self::Held { .. } | Self::Io { .. } | Self::Stopped(_) => 1,
+            Self::Held { .. } | Self::Io { .. } | Self::Stopped(_) | Self::Differs(_) => 1,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The program: flags, configuration file, exit codes; `pull`, `reload`, `status`, `tail`.
+//! The program: flags, configuration file, exit codes; `pull`, `reload`, `verify`, `status`, `tail`.
 
 mod args;
 mod config;
@@ -17,5 +17,6 @@ mod status;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use run::run;

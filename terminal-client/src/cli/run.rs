@@ -14,6 +14,7 @@ use super::{
     retry::retry,
     status::status,
     tail::tail,
+    verify::verify,
 };
 use crate::progress::Progress;
 
@@ -36,6 +37,7 @@ pub async fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Pull(args) => !args.quiet,
         Command::Reload(args) => !args.quiet,
         Command::Retry(_) | Command::Status(_) | Command::Tail(_) => false,
+        Command::Verify(args) => !args.quiet,
     };
     let progress = Arc::new(Progress::new(!shows_progress));
     start_logging(format.unwrap_or_default(), &progress);
@@ -63,6 +65,7 @@ async fn command(
         Command::Pull(args) => pull(*args, progress, stop).await,
         Command::Reload(args) => reload(*args, progress, stop).await,
         Command::Retry(args) => retry(*args).await,
+        Command::Verify(args) => verify(*args, progress, stop).await,
         Command::Status(args) => status(*args).await,
         Command::Tail(args) => tail(*args, stop).await,
     }

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use wire::{
-    ChannelName, ChannelSet, Lag, Lineage, Lsn, Report, Snapshot, SnapshotList, SourceList,
-    SourceName, TerminalReport, headers,
+    ChannelName, ChannelSet, Lag, Lineage, Lsn, Report, Request, RequestAnswer, Snapshot,
+    SnapshotList, SourceList, SourceName, TerminalReport, headers,
 };
 
 use super::{
@@ -25,6 +25,11 @@ impl Relays {
     /// Tells a relay of the terminal, its last word after its last commit. Tries each relay once.
     pub async fn report(&self, report: &TerminalReport) -> Result<(), FetchError> {
         self.ask(&Word(Report::Terminal(report.clone())), Duration::ZERO).await.map(drop)
+    }
+
+    /// Wants a snapshot from a position on of capture; one that is there or coming is the same.
+    pub async fn want_snapshot(&self, from: Lsn) -> Result<RequestAnswer, FetchError> {
+        Ok(self.ask(&WantSnapshot { from }, self.settings().patience).await?.1)
     }
 
     /// Where master, relay, capture and terminals are.
@@ -95,6 +100,21 @@ impl Question for Word {
             return Err(answer.foreign().await);
         }
         Ok(())
+    }
+}
+
+struct WantSnapshot {
+    from: Lsn,
+}
+
+impl Question for WantSnapshot {
+    type Answer = RequestAnswer;
+
+    async fn ask(&self, endpoint: &Endpoint) -> Result<RequestAnswer, Failure> {
+        let request = endpoint.post("requests").query(&[("from", self.from.to_string())]);
+        let request = request.json(&Request::Snapshot);
+        let answer = endpoint.send("request for a snapshot", request, Duration::ZERO).await?;
+        answer.json(endpoint.settings().json_bytes).await
     }
 }
 

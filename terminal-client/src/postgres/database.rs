@@ -18,6 +18,7 @@ use super::{
     quarantine,
     seen::note,
     session::{NO_REPLICA_ROLE, open},
+    verify::Verify,
 };
 use crate::target::{
     ConflictCount, Conflicts, HeldTransaction, KnownTable, LoadPoint, LoadRecord, Named,
@@ -30,14 +31,15 @@ const LOCK_POLL: Duration = Duration::from_millis(200);
 /// A PostgreSQL database as a target.
 pub struct PostgresTarget {
     server: Server,
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
     /// The connection that has the lock and does everything but what more of them do for a load.
-    writer: Writer,
+    pub(super) writer: Writer,
     helpers: Vec<Writer>,
-    replica_role: bool,
+    pub(super) replica_role: bool,
     row: PositionRow,
     apply: Apply,
     alterations: Alterations,
+    pub(super) verify: Verify,
 }
 
 impl PostgresTarget {
@@ -54,6 +56,7 @@ impl PostgresTarget {
             row: PositionRow::default(),
             apply: Apply::default(),
             alterations: Alterations::default(),
+            verify: Verify::default(),
         })
     }
 
@@ -281,6 +284,7 @@ impl Target for PostgresTarget {
         self.alterations = Alterations::default();
         self.writer.load = Load::default();
         self.helpers.clear();
+        self.verify = Verify::default();
         self.run("roll back", "ROLLBACK").await
     }
 

@@ -1,12 +1,13 @@
 //! PostgreSQL as a target.
 //!
 //! `connect` reaches the server, `session` pins its settings, `create` makes what is missing, `load` is
-//! the first load, `apply` turns changes into statements, `alter` does what was done to tables, `database`
-//! is the target itself.
+//! the first load, `apply` turns changes into statements, `alter` does what was done to tables,
+//! `verify` compares rows with a snapshot's, `database` is the target itself.
 
 mod alter;
 mod apply;
 mod catalog;
+mod comparing;
 mod conflicts;
 mod connect;
 mod create;
@@ -20,6 +21,7 @@ mod quarantine;
 mod quote;
 mod seen;
 mod session;
+mod verify;
 
 pub use connect::Server;
 pub use database::PostgresTarget;

@@ -110,6 +110,46 @@ pub enum PullError {
         /// The source.
         source_name: SourceName,
     },
+    /// The target's history ended: there is nothing to compare it with.
+    #[error(
+        "the relay {relay}: the history of source {source_name} that the target has ended, and another one succeeds it; nothing was compared. A pull loads that one, then compare"
+    )]
+    VerifyEnded {
+        /// The relay.
+        relay: String,
+        /// The source.
+        source_name: SourceName,
+    },
+    /// No snapshot came to compare with.
+    #[error(
+        "relay {relay}: no snapshot of source {source_name} from {from} on came in the time given (--timeout), and nothing was compared; capture was asked for one: see that it runs (`tailwater-relay status`), then try again"
+    )]
+    NoSnapshot {
+        /// The relay.
+        relay: String,
+        /// The source.
+        source_name: SourceName,
+        /// The target's position.
+        from: Lsn,
+    },
+    /// Rows of a reload wait at the target.
+    #[error(
+        "a reload of source {source_name} is unfinished, and nothing was compared: `tailwater-terminal pull` finishes it, then compare"
+    )]
+    ReloadUnfinished {
+        /// The source.
+        source_name: SourceName,
+    },
+    /// A table to be compared that is not in the snapshot.
+    #[error(
+        "the snapshot of source {source_name} has no table {table}, and nothing was compared: --tables takes names as schema.table, of tables that are published"
+    )]
+    NoSuchTable {
+        /// The source.
+        source_name: SourceName,
+        /// As it was given.
+        table: String,
+    },
     /// A reload found the target in use.
     #[error(
         "another run is pulling {source_name} into this target, and nothing was done: end it (a service that follows, too), then try again"
@@ -164,15 +204,15 @@ pub enum PullError {
         /// Why.
         why: String,
     },
-    /// What is in quarantine stands in the way of rows that have to be fetched.
+    /// What is in quarantine stands in the way of going to an exact position.
     #[error(
-        "{why}. {held} transactions are in quarantine, and rows cannot be fetched beside them: put right what is in the way, then `tailwater-terminal retry` and pull again; or `tailwater-terminal reload`"
+        "{held} transactions of source {source_name} are in quarantine: beside them the target cannot be taken to exactly a snapshot, for rows that the stream lacks or to be verified. Put right what is in their way, then `tailwater-terminal retry`; or `tailwater-terminal reload`"
     )]
     HeldBack {
-        /// What has to be fetched.
-        why: Box<PullError>,
+        /// The source.
+        source_name: SourceName,
         /// How many there are.
-        held: u64,
+        held: usize,
     },
     /// A snapshot that cannot be what it says.
     #[error(
@@ -254,14 +294,19 @@ impl PullError {
             | Self::HeldBack { .. }
             | Self::SchemaChange { .. } => 1,
             Self::Target(error) | Self::Stopped { error, .. } => target_code(error),
-            Self::OtherLineage { .. } | Self::NoWayOn { .. } | Self::Ended { .. } => 3,
+            Self::OtherLineage { .. }
+            | Self::NoWayOn { .. }
+            | Self::Ended { .. }
+            | Self::VerifyEnded { .. } => 3,
             Self::NotReady { .. }
             | Self::StillOld { .. }
             | Self::BehindGoal { .. }
             | Self::StillHeld
             | Self::RowsNeeded { .. }
+            | Self::NoSnapshot { .. }
+            | Self::ReloadUnfinished { .. }
             | Self::InUse { .. } => 4,
-            Self::Channels { .. } | Self::NeverLoaded { .. } => 2,
+            Self::Channels { .. } | Self::NeverLoaded { .. } | Self::NoSuchTable { .. } => 2,
             Self::GaveUp { .. } => 4,
         }
     }

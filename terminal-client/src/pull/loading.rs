@@ -29,19 +29,25 @@ impl Loading<'_> {
     ) -> Result<(), PullError> {
         for table in &self.snapshot.tables {
             target.begin_rows(self.snapshot, table).await?;
-            for place in 0..table.objects.len() {
-                let part = objects.next().await?;
-                let part = part.filter(|part| part.object == place);
-                let part =
-                    part.ok_or_else(|| self.damaged(table, "an object is missing".into()))?;
-                self.rows(target.writer(), table, &part).await?;
-            }
-            let rows = target.writer().end_table().await?;
-            if rows != table.rows {
-                return Err(self.miscounted(table, rows));
-            }
+            self.table(target.writer(), table, objects).await?;
         }
         Ok(())
+    }
+
+    /// All rows of a table that was begun.
+    pub(super) async fn table(
+        &self,
+        writer: &mut impl RowWriter,
+        table: &SnapshotTable,
+        objects: &mut SnapshotObjects,
+    ) -> Result<(), PullError> {
+        for place in 0..table.objects.len() {
+            let part = objects.next().await?.filter(|part| part.object == place);
+            let part = part.ok_or_else(|| self.damaged(table, "an object is missing".into()))?;
+            self.rows(writer, table, &part).await?;
+        }
+        let rows = writer.end_table().await?;
+        if rows == table.rows { Ok(()) } else { Err(self.miscounted(table, rows)) }
     }
 
     /// The rows of an object of a table that was begun.

@@ -3,6 +3,7 @@
 
 mod address;
 mod applier;
+mod ask;
 mod begin;
 mod bundle;
 mod decode;
@@ -24,6 +25,7 @@ mod status;
 mod tests;
 mod trouble;
 mod until;
+mod verify;
 mod window;
 
 pub use address::TargetAddress;
@@ -32,4 +34,5 @@ pub use quarantine::{Retried, retry};
 pub use runner::Outcome;
 pub use schedule::{Schedule, Timing, reload, run};
 pub use settings::{Bounds, Policy, Settings};
+pub use verify::{CompareOptions, TableVerdict, Verdict, Verified, verify};
 pub use window::{Window, WindowError};

@@ -123,6 +123,17 @@ impl Quarantine {
     }
 }
 
+/// Refuses to go on where something waits.
+pub(super) async fn is_empty<T: Target>(
+    target: &mut T,
+    source: &SourceName,
+) -> Result<(), PullError> {
+    match target.held(source).await?.len() {
+        0 => Ok(()),
+        held => Err(PullError::HeldBack { source_name: source.clone(), held }),
+    }
+}
+
 /// Applies what is in quarantine, as far as that can be, in one target transaction; `stored` stays.
 ///
 /// # Errors

@@ -39,17 +39,25 @@ impl<T: Target> Refetch<'_, T> {
         ));
         let found = snapshot_from(self.settings, stored.position.lineage, *lsn).await?;
         let Some(snapshot) = found else { return Err(why) };
+        self.to(&snapshot, stored).await
+    }
+
+    /// Takes the target from where it stands to exactly a snapshot of its history, with what rows of that the
+    /// stream lacks.
+    pub(super) async fn to(self, snapshot: &Snapshot, stored: Stored) -> Result<Stored, PullError> {
         let Self { target, settings, progress, spool, status } = self;
         progress.say(&format!(
             "going from {} to the snapshot at {} in one transaction",
             stored.position.lsn, snapshot.lsn
         ));
-        target.prepare(&snapshot).await?;
+        target.prepare(snapshot).await?;
         let mut until =
-            Until::new(target, settings, progress, (snapshot.lsn, Some(&snapshot)), stored);
+            Until::new(target, settings, progress, (snapshot.lsn, Some(snapshot)), stored);
         until.follow(spool, status).await?;
-        until.check(&snapshot)?;
-        until.copy(snapshot.clone(), spool).await?;
+        until.check(snapshot)?;
+        if !until.lacking.is_empty() {
+            until.copy(snapshot.clone(), spool).await?;
+        }
         until.commit(status).await
     }
 }

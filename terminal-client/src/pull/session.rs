@@ -225,10 +225,6 @@ impl<T: Target> Session<'_, T> {
         status: &watch::Sender<Status>,
     ) -> Result<Option<Stored>, PullError> {
         self.target.roll_back().await?;
-        let held = self.target.held(&self.settings.source).await?.len() as u64;
-        if held > 0 {
-            return Err(PullError::HeldBack { why: Box::new(why), held });
-        }
         let refetch = Refetch {
             target: &mut *self.target,
             settings: &self.settings,
@@ -247,9 +243,6 @@ impl<T: Target> Session<'_, T> {
         let before = Lsn::new(lsn.get().saturating_sub(1));
         let done = async {
             self.target.roll_back().await?;
-            if !self.target.held(&self.settings.source).await?.is_empty() {
-                return Ok(None);
-            }
             let (target, settings, progress) = (&mut *self.target, &self.settings, self.progress);
             approach(Refetch { target, settings, progress, spool, status }, before).await
         };

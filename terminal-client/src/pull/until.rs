@@ -16,6 +16,7 @@ use super::{
     decode::{Altered, BATCHES_AHEAD, Batch, Cut, decode},
     error::PullError,
     noted::Noted,
+    quarantine::is_empty,
     settings::Settings,
     status::Status,
     trouble::Trouble,
@@ -78,6 +79,7 @@ impl<'a, T: Target> Until<'a, T> {
         status: &watch::Sender<Status>,
     ) -> Result<(), PullError> {
         let settings = self.settings.clone();
+        is_empty(self.target, &settings.source).await?;
         let request = PrefetchRequest {
             from: self.stored.position.clone(),
             channels: settings.channels.clone(),

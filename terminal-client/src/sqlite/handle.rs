@@ -13,7 +13,7 @@ use crate::target::{
 pub struct SqliteTarget {
     name: String,
     path: PathBuf,
-    worker: Worker,
+    pub(super) worker: Worker,
     /// Behind the worker, so that it is let go of last.
     lock: Option<File>,
 }

@@ -7,6 +7,7 @@
 //! load          the first load, part by part
 //! apply         changes, row by row
 //! alter         schema changes
+//! verify        rows against those of a snapshot
 //! schema        names, tables, indexes, recorded definitions
 //! values        COPY text and PostgreSQL's value texts to SQLite values (pure)
 //! database      the connection and its settings; transactions
@@ -19,6 +20,7 @@
 
 mod alter;
 mod apply;
+mod comparing;
 mod conflicts;
 mod database;
 mod existing;
@@ -36,6 +38,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod values;
+mod verify;
 mod worker;
 
 pub use file::SqliteFile;

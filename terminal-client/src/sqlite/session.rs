@@ -17,6 +17,7 @@ use super::{
     quarantine,
     schema::{Shape, table_name},
     seen::{forget_all, note},
+    verify::Verify,
 };
 use crate::target::{
     ConflictCount, Conflicts, HeldTransaction, KnownTable, LoadPlan, LoadPoint, LoadRecord, Named,
@@ -25,12 +26,13 @@ use crate::target::{
 
 /// What the thread of the file does, call by call.
 pub(super) struct Session {
-    database: Database,
+    pub(super) database: Database,
     position: PositionRow,
     plan: LoadPlan,
     load: Vec<LoadTable>,
-    rows: Option<TableRows>,
+    pub(super) rows: Option<TableRows>,
     apply: Apply,
+    pub(super) verify: Verify,
 }
 
 impl Session {
@@ -42,6 +44,7 @@ impl Session {
             load: Vec::new(),
             rows: None,
             apply: Apply::default(),
+            verify: Verify::default(),
         }
     }
 
@@ -282,6 +285,7 @@ impl Session {
         self.forget_tables();
         self.apply.begun();
         (self.load, self.rows) = (Vec::new(), None);
+        self.verify = Verify::default();
         self.database.roll_back();
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What a target database must do, and what it keeps. `postgres` and `sqlite` implement it.
 
+mod compare;
 mod conflict;
 mod error;
 mod held;
@@ -14,6 +15,9 @@ mod resolve;
 mod row;
 mod stored;
 
+pub use compare::{
+    Compare, Difference, Differences, DifferingRow, REPAIR_BY_RELOAD, Repaired, Staged, key_columns,
+};
 pub use conflict::{ConflictCount, ConflictKind, Conflicts, OnConflict, OnError};
 pub use error::{LATER_COLUMN, LOAD_ANEW, TargetError, Unapplied};
 pub use held::{HeldTransaction, Reference, UnreadableHeld};

@@ -21,6 +21,11 @@ pub fn reload(relay_url: &str, source: &str, target: &str, name: &str) -> Result
     of_terminal("reload", relay_url, source, target, name)
 }
 
+/// `tailwater-terminal verify`, with the same arguments.
+pub fn verify(relay_url: &str, source: &str, target: &str, name: &str) -> Result<ProcessBuilder> {
+    of_terminal("verify", relay_url, source, target, name)
+}
+
 fn of_terminal(
     command: &str,
     relay_url: &str,

@@ -9,7 +9,7 @@ mod running;
 mod tests;
 
 pub use binary::binary;
-pub use commands::{capture, reload, terminal};
+pub use commands::{capture, reload, terminal, verify};
 pub use memory::Memory;
 pub use relay::{RelayBuilder, RelayProcess};
 pub use running::{Finished, Process, ProcessBuilder};

@@ -31,5 +31,8 @@ async fn follows_in(
         setup.master.execute(sql).await?;
     }
     setup.all_equal(&[&postgres, &sqlite]).await?;
+    for terminal in [&postgres, &sqlite] {
+        crate::verify::same(&setup, terminal).await?;
+    }
     Ok(setup)
 }

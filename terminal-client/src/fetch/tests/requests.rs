@@ -1,4 +1,6 @@
-use wire::{Report, SourceList, TerminalName, TerminalReport, TerminalState};
+use wire::{
+    CaptureState, Report, RequestAnswer, SourceList, TerminalName, TerminalReport, TerminalState,
+};
 
 use super::{
     fake::{FakeRelay, Reply, nobody},
@@ -33,6 +35,21 @@ async fn a_report_goes_to_a_relay_that_takes_it() {
     // It is not waited for.
     let relays = relays_with(vec![nobody().await], settings());
     assert_eq!(relays.report(&report()).await.unwrap_err().exit_code(), 4);
+}
+
+#[tokio::test]
+async fn a_snapshot_is_asked_for_from_a_position_on() {
+    let answer =
+        RequestAnswer { head: lsn(400), newest: Some(lsn(300)), capture: CaptureState::Streaming };
+    let relay = FakeRelay::scripted(vec![Reply::json(&answer)]).await;
+    let relays = relays_with(vec![relay.address()], settings());
+    assert_eq!(relays.want_snapshot(lsn(300)).await.unwrap(), answer);
+    let seen = &relay.seen()[0];
+    assert_eq!((seen.method.as_str(), seen.path.as_str()), ("POST", "/v1/orders/requests"));
+    assert_eq!(
+        (seen.query.as_str(), seen.body.as_slice()),
+        ("from=0%2F12C", &br#"{"kind":"snapshot"}"#[..])
+    );
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ pub(super) async fn count(place: Place<'_>, table: &Named) -> Result<u64, Target
 }
 
 /// The table's name as statements take it that concern its own rows.
-pub(super) async fn only(place: Place<'_>, table: &Named) -> Result<String, TargetError> {
+pub(in super::super) async fn only(place: Place<'_>, table: &Named) -> Result<String, TargetError> {
     let name = qualified(&table.schema, &table.name);
     let whole = place.client.query_opt(IS_WHOLE, &[&name]).await;
     let whole = whole.and_then(|row| row.map_or(Ok(false), |row| row.try_get(0)));

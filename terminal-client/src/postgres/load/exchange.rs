@@ -159,7 +159,7 @@ pub(super) async fn exchange(
     Ok(())
 }
 
-pub(super) async fn refuse_acting_keys(
+pub(in super::super) async fn refuse_acting_keys(
     place: Place<'_>,
     names: &[String],
 ) -> Result<(), TargetError> {

@@ -21,8 +21,10 @@ use tokio::sync::Mutex;
 use tokio_postgres::CopyInSink;
 
 pub(super) use self::{
+    count::only,
     discard::discard,
     empty::{empty, has_own_rows},
+    exchange::refuse_acting_keys,
     finish::finish,
     record::unfinished,
     tables::{begin, begin_reload},

@@ -40,9 +40,20 @@ impl Load {
         self.open(target, client).await?;
         let into = self.destination(table);
         let name = qualified(&into.schema, &into.name);
-        let columns = match table.columns.is_empty() {
+        self.begin_copy(target, client, name, &table.columns).await
+    }
+
+    /// Begins rows of these columns, in the open transaction, into the table of that (quoted) name.
+    pub(in super::super) async fn begin_copy(
+        &mut self,
+        target: &str,
+        client: &Client,
+        name: String,
+        columns: &[String],
+    ) -> Result<(), TargetError> {
+        let columns = match columns.is_empty() {
             true => String::new(),
-            false => format!(" ({})", idents(table.columns.iter().map(String::as_str))),
+            false => format!(" ({})", idents(columns.iter().map(String::as_str))),
         };
         let sink = client.copy_in(&format!("COPY {name}{columns} FROM STDIN")).await;
         let sink = sink.map_err(|error| failed(target, &name, &error))?;

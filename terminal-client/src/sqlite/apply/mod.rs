@@ -8,3 +8,4 @@ mod write;
 
 pub(super) use batch::Apply;
 pub(super) use plan::check_plan;
+pub(super) use write::all_of;

@@ -170,7 +170,7 @@ impl Names {
 }
 
 /// Joined in groups: SQLite refuses an expression that is 1,000 deep, which a row of ANDs would be.
-fn all_of(conditions: &[String]) -> String {
+pub(in super::super) fn all_of(conditions: &[String]) -> String {
     const GROUP: usize = 100;
     let groups: Vec<String> = conditions.chunks(GROUP).map(|group| group.join(" AND ")).collect();
     match groups.as_slice() {

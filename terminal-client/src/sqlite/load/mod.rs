@@ -16,4 +16,4 @@ pub(super) use empty::{empty, has_own_rows};
 pub(super) use finish::{Ending, finish};
 pub(super) use record::{CREATE_LOAD, advance, forsake, unfinished, write};
 pub(super) use rows::TableRows;
-pub(super) use tables::{LoadTable, made, prepare_tables, tables_of};
+pub(super) use tables::{LoadTable, columns_of, made, prepare_tables, tables_of};

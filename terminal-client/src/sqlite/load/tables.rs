@@ -30,6 +30,18 @@ pub(in super::super) struct LoadTable {
     made: bool,
 }
 
+impl LoadTable {
+    /// One whose rows go to another that was made for them.
+    pub(in super::super) fn staged(
+        name: String,
+        into: String,
+        definition: TableDefinition,
+        columns: Vec<ColumnSql>,
+    ) -> Self {
+        Self { name, into, definition, columns, made: false }
+    }
+}
+
 /// The tables of the load. What has no rows of its own in the snapshot (the root of partitions that are
 /// sent by themselves) is none. `made` says which ones the load made, `shadowed` whether it is a reload.
 pub(in super::super) fn tables_of(
@@ -132,7 +144,7 @@ fn definition_of<'a>(
     })
 }
 
-fn columns_of(
+pub(in super::super) fn columns_of(
     database: &Database,
     table: &SnapshotTable,
     definition: &TableDefinition,
