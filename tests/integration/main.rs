@@ -27,6 +27,7 @@ mod faults;
 mod field;
 mod first_load;
 mod grants;
+mod guard;
 mod history;
 mod joining;
 mod keys;

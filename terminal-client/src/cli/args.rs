@@ -157,6 +157,12 @@ pub(super) struct PullArgs {
     /// Connections of a PostgreSQL target that a load writes with, 1 to 16 [default: 4].
     #[arg(long, env = "TAILWATER_LOAD_CONNECTIONS", value_name = "NUMBER", value_parser = parse_connections)]
     pub(super) load_connections: Option<usize>,
+    /// Refuse other writers on the source's tables at the target, by triggers, from now on and on tables that
+    /// come later; --guard=false takes that off again. Not given, it stays as it is. It guards against
+    /// accidents: who means to can get round it.
+    #[arg(long, env = "TAILWATER_GUARD", value_name = "true|false", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true")]
+    pub(super) guard: Option<bool>,
     /// Show no progress; errors only.
     #[arg(long, short, env = "TAILWATER_QUIET")]
     pub(super) quiet: bool,

@@ -31,6 +31,7 @@ pub(super) struct ConfigFile {
     follow: Option<bool>,
     jitter: Option<String>,
     window: Option<String>,
+    guard: Option<bool>,
     quiet: Option<bool>,
     on_conflict: Option<String>,
     on_error: Option<String>,
@@ -150,6 +151,7 @@ impl Configured for PullArgs {
         self.target = self.target.take().or_else(|| file.target.clone());
         one("name", file.name.as_ref(), &mut self.name, plain)?;
         self.quiet |= file.quiet.unwrap_or(false);
+        self.guard = self.guard.or(file.guard);
         self.commit_changes = self.commit_changes.or(file.commit_changes);
         file.load_connections(&mut self.load_connections)?;
         one("on-conflict", file.on_conflict.as_ref(), &mut self.on_conflict, plain)?;

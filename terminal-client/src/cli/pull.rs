@@ -39,6 +39,7 @@ pub(super) async fn pull(
     let policy = Policy {
         on_conflict: args.on_conflict.unwrap_or_default(),
         on_error: args.on_error.unwrap_or_default(),
+        guard: args.guard,
     };
     let settings = settings(&args.relay, source, args.name, &target, patience, bounds, policy)?;
     let outcome = run(&timing, &target, settings.clone(), progress, stop).await;

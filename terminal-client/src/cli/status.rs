@@ -41,6 +41,8 @@ struct SourceStatus {
     conflicts: Vec<ConflictStatus>,
     /// Transactions that could not be applied, and wait.
     quarantine: Vec<HeldStatus>,
+    /// Whether other writers are refused.
+    guard: bool,
     /// None where no relay was given.
     relay: Option<RelayStatus>,
 }
@@ -142,6 +144,7 @@ async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus,
         });
         let quarantine = quarantine.collect();
         sources.push(SourceStatus {
+            guard: target.is_guarded(&source).await?,
             relay: relay_status(args, &source, lsn).await?,
             source,
             state: match stored.state {
@@ -213,6 +216,11 @@ fn shown(status: &TargetStatus) -> String {
         lines.extend(source.quarantine.iter().map(|HeldStatus { lsn, changes, why }| {
             format!("held     {lsn}, {}: {why}", counted(*changes as u64, "change"))
         }));
+        if source.guard {
+            lines.push(
+                "guard    on: other writers are refused; `pull --guard=false` takes it off".into(),
+            );
+        }
         lines.push(relay_line(source.relay.as_ref()));
     }
     lines.join("\n")

@@ -9,7 +9,7 @@ use super::{
     conflicts,
     connect::{Server, error_of},
     create::{run, set_sequences},
-    known,
+    guard, known,
     load::{
         ACTS, Load, Writer, begin, begin_reload, discard, empty, finish, has_own_rows, unfinished,
     },
@@ -40,6 +40,8 @@ pub struct PostgresTarget {
     apply: Apply,
     alterations: Alterations,
     pub(super) verify: Verify,
+    /// Tables may have come that are to be guarded.
+    unguarded: bool,
 }
 
 impl PostgresTarget {
@@ -57,6 +59,7 @@ impl PostgresTarget {
             apply: Apply::default(),
             alterations: Alterations::default(),
             verify: Verify::default(),
+            unguarded: false,
         })
     }
 
@@ -112,6 +115,26 @@ impl Target for PostgresTarget {
 
     async fn sources(&mut self) -> Result<Vec<SourceName>, TargetError> {
         self.row.sources(&self.name, &self.writer.session.client).await
+    }
+
+    async fn guard(
+        &mut self,
+        source: &SourceName,
+        wanted: Option<bool>,
+    ) -> Result<(), TargetError> {
+        let place = Place { target: &self.name, client: self.client(), source };
+        match wanted {
+            Some(true) => {
+                self.row.prepare(&self.name, self.client()).await?;
+                guard::put_on(place).await
+            }
+            None => guard::keep(place).await,
+            Some(false) => guard::end(place).await,
+        }
+    }
+
+    async fn is_guarded(&mut self, source: &SourceName) -> Result<bool, TargetError> {
+        guard::is_on(Place { target: &self.name, client: self.client(), source }).await
     }
 
     async fn unfinished_load(
@@ -213,6 +236,7 @@ impl Target for PostgresTarget {
         source: &SourceName,
         tables: &[(Named, Lsn)],
     ) -> Result<(), TargetError> {
+        self.unguarded = true;
         note(&self.name, self.client(), source, tables).await
     }
 
@@ -244,7 +268,12 @@ impl Target for PostgresTarget {
         self.apply.forget_tables();
         let place = Place { target: &self.name, client: &self.writer.session.client, source };
         self.alterations.alter(place, lsn, change, self.replica_role).await?;
-        known::altered(place, change).await
+        self.unguarded = true;
+        known::altered(place, change).await?;
+        match change.table().filter(|_| change.after.is_none()) {
+            Some(of) => guard::take_off(place, Some(&Named::new(&of.schema, &of.name))).await,
+            None => Ok(()),
+        }
     }
 
     async fn prepare(&mut self, snapshot: &Snapshot) -> Result<(), TargetError> {
@@ -352,6 +381,9 @@ impl Target for PostgresTarget {
     ) -> Result<Conflicts, TargetError> {
         let place = Place { target: &self.name, client: &self.writer.session.client, source };
         self.alterations.finish(place).await?;
+        if std::mem::take(&mut self.unguarded) {
+            guard::keep(place).await?;
+        }
         self.row.advance(&self.name, &self.writer.session.client, source, stored).await?;
         let met = self.apply.met().clone();
         if !met.is_empty() {

@@ -2,7 +2,8 @@
 //!
 //! `connect` reaches the server, `session` pins its settings, `create` makes what is missing, `load` is
 //! the first load, `apply` turns changes into statements, `alter` does what was done to tables,
-//! `verify` compares rows with a snapshot's, `database` is the target itself.
+//! `verify` compares rows with a snapshot's, `guard` refuses other writers, `conflicts` and `quarantine` keep what
+//! was otherwise than at the source, `database` is the target itself.
 
 mod alter;
 mod apply;
@@ -12,6 +13,7 @@ mod conflicts;
 mod connect;
 mod create;
 mod database;
+mod guard;
 mod known;
 mod load;
 mod param;

@@ -7,7 +7,7 @@ use crate::target::TargetError;
 /// are off because a role's `statement_timeout` would cut a load. `synchronous_commit` makes what is
 /// committed also flushed, which is what *applied* means. Plans are made without a look at the values: rows are
 /// found by their key's index, where a plan for some thousand keys would rather read the whole table each time.
-/// A database without an encoding takes texts as they are.
+/// A database without an encoding takes texts as they are. `tailwater.applying` passes our own guard.
 const PINNED: &str = "
     SET DateStyle = 'ISO, YMD';
     SET IntervalStyle = 'postgres';
@@ -27,6 +27,7 @@ const PINNED: &str = "
     SET row_security = off;
     SET synchronous_commit = on;
     SET plan_cache_mode = force_generic_plan;
+    SET tailwater.applying = 'on';
     SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout');
     SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE current_setting('server_encoding') = 'SQL_ASCII'";
 

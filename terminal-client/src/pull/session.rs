@@ -101,6 +101,7 @@ impl<T: Target> Session<'_, T> {
                 (self.target.name().to_owned(), self.settings.source.clone());
             return Err(PullError::NeverLoaded { target, source_name });
         }
+        self.target.guard(&self.settings.source, self.settings.policy.guard).await?;
         let telling = keep_telling(self.settings.clone(), status.subscribe());
         let _telling = AbortOnDropHandle::new(tokio::spawn(telling));
         let spool = Spool::create(self.settings.spool_dir.as_deref()).map_err(FetchError::from)?;

@@ -36,6 +36,8 @@ pub struct Policy {
     pub on_conflict: OnConflict,
     /// About transactions that cannot be applied: the pull ends.
     pub on_error: OnError,
+    /// Whether the target refuses other writers on the source's tables; none leaves it as it is.
+    pub guard: Option<bool>,
 }
 
 /// Bounds, each with a default that is right for most.

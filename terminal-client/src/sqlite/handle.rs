@@ -86,6 +86,20 @@ impl Target for SqliteTarget {
         self.worker.call(move |session| session.stored(&source)).await
     }
 
+    async fn guard(
+        &mut self,
+        source: &SourceName,
+        wanted: Option<bool>,
+    ) -> Result<(), TargetError> {
+        let source = source.clone();
+        self.worker.call(move |session| session.guard(&source, wanted)).await
+    }
+
+    async fn is_guarded(&mut self, source: &SourceName) -> Result<bool, TargetError> {
+        let source = source.clone();
+        self.worker.call(move |session| session.is_guarded(&source)).await
+    }
+
     async fn unfinished_load(
         &mut self,
         source: &SourceName,

@@ -14,6 +14,7 @@
 //! position_row  tailwater_position
 //! conflicts     tailwater_conflicts
 //! quarantine    tailwater_quarantine
+//! guard         triggers that refuse other writers
 //! file          which file, and its settings
 //! lock          one run per file and source
 //! ```
@@ -26,6 +27,7 @@ mod database;
 mod existing;
 mod failure;
 mod file;
+mod guard;
 mod handle;
 mod known;
 mod load;

@@ -8,7 +8,7 @@ use super::{
     apply::Apply,
     conflicts,
     database::Database,
-    known,
+    guard, known,
     load::{
         Ending, LoadTable, TableRows, advance, discard, empty, finish, forsake, has_own_rows, made,
         prepare_tables, tables_of, unfinished, write,
@@ -33,6 +33,8 @@ pub(super) struct Session {
     pub(super) rows: Option<TableRows>,
     apply: Apply,
     pub(super) verify: Verify,
+    /// Tables may have come that are to be guarded.
+    unguarded: bool,
 }
 
 impl Session {
@@ -45,6 +47,7 @@ impl Session {
             rows: None,
             apply: Apply::default(),
             verify: Verify::default(),
+            unguarded: false,
         }
     }
 
@@ -54,6 +57,29 @@ impl Session {
 
     pub(super) fn stored(&mut self, source: &SourceName) -> Result<Option<Stored>, TargetError> {
         self.position.read(&self.database, source)
+    }
+
+    pub(super) fn is_guarded(&mut self, source: &SourceName) -> Result<bool, TargetError> {
+        guard::is_on(&self.database, source)
+    }
+
+    pub(super) fn guard(
+        &mut self,
+        source: &SourceName,
+        wanted: Option<bool>,
+    ) -> Result<(), TargetError> {
+        // Whoever writes is not waited for where there is nothing to do.
+        if guard::changes(&self.database, source, wanted)?.is_empty() {
+            return Ok(());
+        }
+        self.whole(|session| {
+            guard::changes(&session.database, source, wanted)?.make(&session.database, source)
+        })
+    }
+
+    /// In the open transaction.
+    fn keep_guard(&self, source: &SourceName) -> Result<(), TargetError> {
+        guard::changes(&self.database, source, None)?.make(&self.database, source)
     }
 
     pub(super) fn unfinished_load(
@@ -192,6 +218,7 @@ impl Session {
                 }
                 known::loaded(&self.database, source, snapshot)?;
                 quarantine::clear(&self.database, source)?;
+                self.keep_guard(source)?;
                 self.position.write(&self.database, source, stored)?;
                 self.database.commit()
             }
@@ -220,6 +247,7 @@ impl Session {
         source: &SourceName,
         tables: &[(Named, Lsn)],
     ) -> Result<(), TargetError> {
+        self.unguarded = true;
         note(&self.database, source, tables)
     }
 
@@ -234,7 +262,12 @@ impl Session {
         }
         self.forget_tables();
         alter(&self.database, source, lsn, change)?;
-        known::altered(&self.database, source, change)
+        self.unguarded = true;
+        known::altered(&self.database, source, change)?;
+        match change.table().filter(|_| change.after.is_none()) {
+            Some(of) => guard::take_off(&self.database, source, &Named::new(&of.schema, &of.name)),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn known_tables(
@@ -301,6 +334,9 @@ impl Session {
         source: &SourceName,
         stored: &Stored,
     ) -> Result<Conflicts, TargetError> {
+        if std::mem::take(&mut self.unguarded) {
+            self.keep_guard(source)?;
+        }
         self.position.advance(&self.database, source, stored)?;
         let met = self.apply.met().clone();
         if !met.is_empty() {

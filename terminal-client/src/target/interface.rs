@@ -68,6 +68,33 @@ pub trait Target: Send {
     /// The sources that have a position row.
     fn sources(&mut self) -> impl Future<Output = Result<Vec<SourceName>, TargetError>> + Send;
 
+    /// Refuses other writers on the source's tables from now on, or lets them write again, as `wanted` says;
+    /// none leaves it as it is. It holds for tables that come later, too. It guards against accidents.
+    fn guard(
+        &mut self,
+        source: &SourceName,
+        wanted: Option<bool>,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send {
+        let _ = source;
+        std::future::ready(match wanted {
+            Some(true) => Err(TargetError::Refused {
+                target: self.name().to_owned(),
+                why: "it cannot refuse other writers".into(),
+                advice: "leave --guard out".into(),
+            }),
+            _ => Ok(()),
+        })
+    }
+
+    /// Whether other writers are refused.
+    fn is_guarded(
+        &mut self,
+        source: &SourceName,
+    ) -> impl Future<Output = Result<bool, TargetError>> + Send {
+        let _ = source;
+        std::future::ready(Ok(false))
+    }
+
     /// The load that was begun and is not finished; none where there is none.
     fn unfinished_load(
         &mut self,

@@ -3,7 +3,7 @@ use wire::{Snapshot, TableDefinition};
 use super::{
     super::{
         create::{analyze, make_foreign_keys, make_keys, run, set_sequences},
-        known,
+        guard, known,
         position_row::PositionRow,
         quarantine,
         seen::forget_all,
@@ -67,6 +67,7 @@ pub(in super::super) async fn finish(
     }
     known::loaded(place, snapshot).await?;
     quarantine::clear(place).await?;
+    guard::keep(place).await?;
     row.write(target, client, source, stored).await?;
     record::remove(place).await?;
     run(target, client, "commit the load", "COMMIT").await
