@@ -55,4 +55,4 @@ prepare:
 
 # The integration tests start these, and refuse old ones.
 programs:
-	$(CARGO) build --workspace --bins
+	$(CARGO) build --workspace --bins --examples

@@ -31,6 +31,7 @@ mod guard;
 mod history;
 mod joining;
 mod keys;
+mod library;
 mod loading;
 mod position;
 mod publication;

@@ -32,7 +32,7 @@ pub use address::TargetAddress;
 pub use error::PullError;
 pub use quarantine::{Retried, retry};
 pub use runner::Outcome;
-pub use schedule::{Schedule, Timing, reload, run};
+pub use schedule::{Schedule, Timing, reload, run, run_into};
 pub use settings::{Bounds, Policy, Settings};
 pub use verify::{CompareOptions, TableVerdict, Verdict, Verified, verify};
 pub use window::{Window, WindowError};

@@ -1,4 +1,5 @@
 use std::{
+    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,7 +19,7 @@ use crate::{
     postgres::PostgresTarget,
     progress::Progress,
     sqlite::SqliteTarget,
-    target::Target,
+    target::{Target, TargetError},
 };
 
 /// How a pull ended without an error.
@@ -61,15 +62,48 @@ pub(super) fn is_passing(error: &PullError) -> bool {
     }
 }
 
+/// What sessions are run on: each opens it anew.
+pub(super) trait Opens: Sync {
+    /// Opens it and runs one session.
+    fn session(
+        &self,
+        runner: &Runner<'_, Self>,
+        goal: Goal,
+    ) -> impl Future<Output = Result<End, PullError>> + Send;
+}
+
+impl Opens for TargetAddress {
+    async fn session(&self, runner: &Runner<'_, Self>, goal: Goal) -> Result<End, PullError> {
+        match self {
+            Self::Postgres(server) => runner.on(PostgresTarget::open(server), goal).await,
+            Self::Sqlite(file) => runner.on(SqliteTarget::open(file), goal).await,
+        }
+    }
+}
+
+/// A target that the embedding program opens.
+pub(super) struct Own<F>(pub(super) F);
+
+impl<F, O, T> Opens for Own<F>
+where
+    F: Fn() -> O + Sync,
+    O: Future<Output = Result<T, TargetError>> + Send,
+    T: Target,
+{
+    async fn session(&self, runner: &Runner<'_, Self>, goal: Goal) -> Result<End, PullError> {
+        runner.on((self.0)(), goal).await
+    }
+}
+
 /// Runs sessions until one ends.
-pub(super) struct Runner<'a> {
-    pub(super) target: &'a TargetAddress,
+pub(super) struct Runner<'a, O: ?Sized> {
+    pub(super) target: &'a O,
     pub(super) settings: Arc<Settings>,
     pub(super) progress: &'a Progress,
     pub(super) stop: &'a CancellationToken,
 }
 
-impl Runner<'_> {
+impl<O: Opens> Runner<'_, O> {
     /// One session, and again where the target or the relay fails in a way that may pass.
     pub(super) async fn once(&self, goal: Goal) -> Result<Outcome, PullError> {
         let mut trouble = Trouble::new(self.settings.patience);
@@ -77,7 +111,7 @@ impl Runner<'_> {
         let mut suspects = Vec::new();
         loop {
             let begun = Instant::now();
-            let error = match self.session(goal).await {
+            let error = match self.target.session(self, goal).await {
                 // Its own connection from before, whose statement still runs.
                 Ok(End::Busy) if had_lock => PullError::StillHeld,
                 Ok(End::Busy) => return Ok(Outcome::Busy),
@@ -122,23 +156,15 @@ impl Runner<'_> {
         }
     }
 
-    async fn session(&self, goal: Goal) -> Result<End, PullError> {
-        match self.target {
-            TargetAddress::Postgres(server) => {
-                let target = tokio::select! {
-                    target = PostgresTarget::open(server) => target?,
-                    () = self.stop.cancelled() => return Ok(End::Stopped { applied: None }),
-                };
-                self.with(target, goal).await
-            }
-            TargetAddress::Sqlite(file) => {
-                let target = SqliteTarget::open(file).await?;
-                self.with(target, goal).await
-            }
-        }
-    }
-
-    async fn with<T: Target>(&self, mut target: T, goal: Goal) -> Result<End, PullError> {
+    async fn on<T: Target>(
+        &self,
+        opening: impl Future<Output = Result<T, TargetError>> + Send,
+        goal: Goal,
+    ) -> Result<End, PullError> {
+        let mut target = tokio::select! {
+            target = opening => target?,
+            () = self.stop.cancelled() => return Ok(End::Stopped { applied: None }),
+        };
         let session = Session {
             target: &mut target,
             settings: self.settings.clone(),

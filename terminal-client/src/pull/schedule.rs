@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use croner::Cron;
 use jiff::Zoned;
@@ -8,7 +8,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use super::{
     address::TargetAddress,
     error::PullError,
-    runner::{Outcome, Runner, is_passing},
+    runner::{Opens, Outcome, Own, Runner, is_passing},
     session::Goal,
     settings::Settings,
     window::Window,
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     chance,
     progress::{Progress, counted, shown_bytes},
+    target::{Target, TargetError},
 };
 
 /// When pulls run.
@@ -66,6 +67,32 @@ impl Schedule {
 pub async fn run(
     timing: &Timing,
     target: &TargetAddress,
+    settings: Arc<Settings>,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> Result<Outcome, PullError> {
+    run_on(timing, target, settings, progress, stop).await
+}
+
+/// The same on a target that `open` opens, anew for each session.
+pub async fn run_into<F, O, T>(
+    timing: &Timing,
+    open: F,
+    settings: Arc<Settings>,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> Result<Outcome, PullError>
+where
+    F: Fn() -> O + Sync,
+    O: Future<Output = Result<T, TargetError>> + Send,
+    T: Target,
+{
+    run_on(timing, &Own(open), settings, progress, stop).await
+}
+
+async fn run_on<O: Opens>(
+    timing: &Timing,
+    target: &O,
     settings: Arc<Settings>,
     progress: &Progress,
     stop: &CancellationToken,

@@ -49,7 +49,9 @@ pub trait Target: Send {
     fn name(&self) -> &str;
 
     /// What its user should know, e.g. a right that is missing and what that means.
-    fn notes(&self) -> Vec<String>;
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Takes the lock of (target, source), waiting so long for another run; false where it is still
     /// held then. It goes with the target.
@@ -66,7 +68,9 @@ pub trait Target: Send {
     ) -> impl Future<Output = Result<Option<Stored>, TargetError>> + Send;
 
     /// The sources that have a position row.
-    fn sources(&mut self) -> impl Future<Output = Result<Vec<SourceName>, TargetError>> + Send;
+    fn sources(&mut self) -> impl Future<Output = Result<Vec<SourceName>, TargetError>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
 
     /// Refuses other writers on the source's tables from now on, or lets them write again, as `wanted` says;
     /// none leaves it as it is. It holds for tables that come later, too. It guards against accidents.
@@ -95,11 +99,15 @@ pub trait Target: Send {
         std::future::ready(Ok(false))
     }
 
-    /// The load that was begun and is not finished; none where there is none.
+    /// The load that was begun and is not finished; none where there is none. A target that tells of none begins
+    /// an interrupted load anew.
     fn unfinished_load(
         &mut self,
         source: &SourceName,
-    ) -> impl Future<Output = Result<Option<LoadRecord>, TargetError>> + Send;
+    ) -> impl Future<Output = Result<Option<LoadRecord>, TargetError>> + Send {
+        let _ = source;
+        std::future::ready(Ok(None))
+    }
 
     /// Removes all that an unfinished load left: the tables, shadows and types it made, the rows that
     /// a first load wrote to tables that were there. Those must not have got others meanwhile.
@@ -107,7 +115,10 @@ pub trait Target: Send {
         &mut self,
         source: &SourceName,
         unfinished: &LoadRecord,
-    ) -> impl Future<Output = Result<(), TargetError>> + Send;
+    ) -> impl Future<Output = Result<(), TargetError>> + Send {
+        let _ = (source, unfinished);
+        std::future::ready(Ok(()))
+    }
 
     /// Begins the first load: notes `stored` (state loading) durably; then, in one transaction, makes
     /// missing schemas, types and tables, checks tables that exist (their columns must be there and
@@ -136,7 +147,10 @@ pub trait Target: Send {
         source: &SourceName,
         unfinished: &LoadRecord,
         snapshot: &Snapshot,
-    ) -> impl Future<Output = Result<Option<LoadPoint>, TargetError>> + Send;
+    ) -> impl Future<Output = Result<Option<LoadPoint>, TargetError>> + Send {
+        let _ = (source, unfinished, snapshot);
+        std::future::ready(Ok(None))
+    }
 
     /// Of a load that was begun or goes on: opens connections, until so many can write at once. Tells why
     /// they are fewer, where they are.
@@ -351,5 +365,11 @@ pub trait Target: Send {
     }
 
     /// Ends the session.
-    fn close(self) -> impl Future<Output = ()> + Send;
+    fn close(self) -> impl Future<Output = ()> + Send
+    where
+        Self: Sized,
+    {
+        drop(self);
+        std::future::ready(())
+    }
 }

@@ -1,7 +1,9 @@
-//! What a target database must do, and what it keeps. `postgres` and `sqlite` implement it.
+//! What a target database must do, and what it keeps: [`Target`]. PostgreSQL and SQLite implement it, and so can
+//! you (`examples/own_target.rs`).
 
 mod compare;
 mod conflict;
+mod copy_text;
 mod error;
 mod held;
 mod interface;
@@ -19,6 +21,7 @@ pub use compare::{
     Compare, Difference, Differences, DifferingRow, REPAIR_BY_RELOAD, Repaired, Staged, key_columns,
 };
 pub use conflict::{ConflictCount, ConflictKind, Conflicts, OnConflict, OnError};
+pub use copy_text::{CopyError, CopyFields, CopyLines};
 pub use error::{LATER_COLUMN, LOAD_ANEW, TargetError, Unapplied};
 pub use held::{HeldTransaction, Reference, UnreadableHeld};
 pub use interface::{RowWriter, Target};

@@ -1,3 +1,4 @@
+use serde::{Deserialize, Serialize};
 use wire::{ChannelMap, ChannelName};
 
 use super::{
@@ -6,8 +7,8 @@ use super::{
 };
 use crate::position::Position;
 
-/// The position row as both targets keep it: every field as text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The position row as targets keep it: every field as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRow {
     /// 32 hexadecimal digits.
     pub lineage: String,

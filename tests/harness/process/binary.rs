@@ -19,7 +19,7 @@ pub fn binary(name: &str) -> Result<PathBuf> {
         return Ok(path);
     }
     let path = profile_dir()?.join(name);
-    let advice = "build it first: cargo build --workspace --bins (make test does so)";
+    let advice = "build it first: cargo build --workspace --bins --examples (make test does so)";
     let built = fs::metadata(&path).and_then(|facts| facts.modified());
     let built = built.with_context(|| format!("no {}: {advice}", path.display()))?;
     // Cargo's own list of what went into the binary. An installed binary has none.

@@ -7,9 +7,9 @@ use harness::test_within;
 use super::Guarded;
 use crate::setup::Setup;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 6;
 const WORK: &str = "
-    INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 60000) i;
+    INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 200000) i;
     UPDATE t SET v = repeat('y', 100) WHERE id % 3 = 0; DELETE FROM t WHERE id % 3 = 1; TRUNCATE t";
 
 #[test]

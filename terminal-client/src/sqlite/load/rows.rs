@@ -6,11 +6,11 @@ use super::{
         database::Database,
         failure::failed,
         schema::quote,
-        values::{CopyError, CopyLines, Fields, Kind, Unfit, cell},
+        values::{Kind, Unfit, cell},
     },
     tables::LoadTable,
 };
-use crate::target::TargetError;
+use crate::target::{CopyError, CopyFields, CopyLines, TargetError};
 
 /// Takes the rows of one table.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl TableRows {
 
     fn next_row(&mut self, insert: &mut Statement<'_>) -> Result<bool, RowError> {
         let Some(line) = self.lines.next_line()? else { return Ok(false) };
-        let fields = Fields::new(&line, self.columns.len())?;
+        let fields = CopyFields::new(&line, self.columns.len())?;
         for (at, (field, (name, kind))) in fields.zip(&self.columns).enumerate() {
             let Some(text) = field else {
                 insert.raw_bind_parameter(at + 1, None::<i64>)?;

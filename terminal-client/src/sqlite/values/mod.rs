@@ -3,12 +3,10 @@
 mod array;
 mod cell;
 mod convert;
-mod copy;
 mod kind;
 #[cfg(test)]
 mod tests;
 
 pub(super) use cell::{Unfit, cell};
 pub(super) use convert::{Conversion, conversion, literal};
-pub(super) use copy::{CopyError, CopyLines, Fields};
 pub(super) use kind::{Affinity, Kind};

@@ -1,10 +1,11 @@
 use bytes::Bytes;
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
+use crate::target::{CopyError, CopyFields, CopyLines};
+
 use super::{
     array::array_as_json,
     cell::{Cell, cell},
-    copy::{CopyError, CopyLines, Fields},
     kind::{Array, Kind, Leaf},
 };
 
@@ -49,7 +50,9 @@ fn read(text: &[u8], cuts: &[usize], columns: usize) -> Result<Vec<Row>, CopyErr
         let len = cuts.next().copied().unwrap_or(usize::MAX).clamp(1, rest.len());
         lines.feed(rest.split_to(len));
         while let Some(line) = lines.next_line()? {
-            rows.push(Fields::new(&line, columns)?.map(|field| field.map(Into::into)).collect());
+            rows.push(
+                CopyFields::new(&line, columns)?.map(|field| field.map(Into::into)).collect(),
+            );
         }
     }
     lines.end()?;
@@ -220,7 +223,7 @@ fn what_a_type_never_prints_is_refused_by_name() {
 #[test]
 fn escapes_of_copy() {
     let one = |raw: &str| -> Option<Vec<u8>> {
-        Fields::new(raw.as_bytes(), 1).unwrap().next().unwrap().map(Into::into)
+        CopyFields::new(raw.as_bytes(), 1).unwrap().next().unwrap().map(Into::into)
     };
     for (raw, value) in [
         ("\\\\N", "\\N"),

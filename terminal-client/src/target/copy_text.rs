@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 
 /// Rows in COPY text format that are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in super::super) enum CopyError {
+pub enum CopyError {
     /// The end-of-data mark, which never stands among rows.
     #[error("an end-of-data mark (\\.) among the rows")]
     EndMark,
@@ -21,22 +21,22 @@ pub(in super::super) enum CopyError {
     },
 }
 
-/// Cuts a stream of COPY text (PostgreSQL manual, COPY, "Text Format") into rows. Holds the piece
-/// at hand and the one row that is cut between pieces.
+/// Cuts a stream of COPY text (PostgreSQL manual, COPY, "Text Format") into rows, as
+/// [`RowWriter::load_rows`](super::RowWriter::load_rows) gets them. Holds the piece at hand and the one row that is cut between pieces.
 #[derive(Debug, Default)]
-pub(in super::super) struct CopyLines {
+pub struct CopyLines {
     piece: Bytes,
     pending: Vec<u8>,
 }
 
 impl CopyLines {
     /// The next piece; all rows of the one before must have been taken.
-    pub(in super::super) fn feed(&mut self, piece: Bytes) {
+    pub fn feed(&mut self, piece: Bytes) {
         self.piece = piece;
     }
 
     /// The next complete row, without its line feed.
-    pub(in super::super) fn next_line(&mut self) -> Result<Option<Bytes>, CopyError> {
+    pub fn next_line(&mut self) -> Result<Option<Bytes>, CopyError> {
         while let Some(end) = self.piece.iter().position(|byte| *byte == b'\n') {
             let line = self.piece.split_to(end);
             self.piece.advance(1);
@@ -60,7 +60,7 @@ impl CopyLines {
     }
 
     /// To be called behind the last piece.
-    pub(in super::super) fn end(&self) -> Result<(), CopyError> {
+    pub fn end(&self) -> Result<(), CopyError> {
         match self.pending.len() + self.piece.len() {
             0 => Ok(()),
             left => Err(CopyError::Cut(left)),
@@ -76,13 +76,13 @@ fn is_escaped(line: &[u8], pending: &[u8]) -> bool {
 
 /// The fields of one row, escapes undone; `None` for NULL.
 #[derive(Debug)]
-pub(in super::super) struct Fields<'a> {
+pub struct CopyFields<'a> {
     rest: Option<&'a [u8]>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> CopyFields<'a> {
     /// Of a row with that many columns. The row of a table without columns is empty.
-    pub(in super::super) fn new(line: &'a [u8], columns: usize) -> Result<Self, CopyError> {
+    pub fn new(line: &'a [u8], columns: usize) -> Result<Self, CopyError> {
         let found = match line.is_empty() && columns == 0 {
             true => 0,
             false => 1 + line.iter().filter(|byte| **byte == b'\t').count(),
@@ -94,7 +94,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl<'a> Iterator for Fields<'a> {
+impl<'a> Iterator for CopyFields<'a> {
     type Item = Option<Cow<'a, [u8]>>;
 
     fn next(&mut self) -> Option<Self::Item> {
