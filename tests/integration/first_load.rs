@@ -136,7 +136,7 @@ fn killed_at_random_moments_it_goes_on_where_it_was() {
 }
 
 /// A pull that is killed in the middle of its load, behind at least one part; how far it came.
-async fn interrupted(setup: &Setup, terminal: &Terminal) -> Result<u64> {
+pub(crate) async fn interrupted(setup: &Setup, terminal: &Terminal) -> Result<u64> {
     let mut pull = terminal.command(&setup.relay.url())?.spawn()?;
     part_behind(terminal, 0, &mut pull).await?;
     pull.kill()?;

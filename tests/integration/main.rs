@@ -42,6 +42,7 @@ mod sequences;
 mod setup;
 mod slot_health;
 mod snapshots;
+mod status;
 mod successor;
 mod too_large;
 mod tree;

@@ -61,8 +61,8 @@ pub use name::{ChannelName, NameError, SourceName, TerminalName};
 pub use object::{ObjectError, ObjectHeader, ObjectKind, ObjectReader, ObjectWriter};
 pub use problem::{Problem, ProblemKind};
 pub use protocol::{
-    AppendAnswer, CaptureLag, CaptureReport, CaptureState, CopyProgress, Divergence, Facts, Lag,
-    MANIFEST_TYPE, Manifest, ManifestChannel, ManifestObject, ManifestRange, MasterLag,
+    AppendAnswer, Behind, CaptureLag, CaptureReport, CaptureState, CopyProgress, Divergence, Facts,
+    Lag, MANIFEST_TYPE, Manifest, ManifestChannel, ManifestObject, ManifestRange, MasterLag,
     PROBLEM_TYPE, RelayLag, Report, SLICES_TYPE, SessionAnswer, SessionRequest, SourceList,
     Succession, TerminalLag, TerminalReport, TerminalState, UploadAnswer, headers,
 };

@@ -353,6 +353,26 @@ pub struct Lag {
     pub terminals: Vec<TerminalLag>,
 }
 
+/// `GET /v1/{source}/behind`: what lies between a position and the head.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Behind {
+    /// The log's history.
+    pub lineage: Lineage,
+    /// Newest durable position.
+    pub head: Lsn,
+    /// Bytes of WAL from the position to head.
+    pub lag_bytes: u64,
+    /// Seconds since the oldest commit behind the position, of any channel; 0 at the head.
+    pub lag_seconds: f64,
+    /// Transactions that touch the channels asked for, at least.
+    pub least_transactions: u64,
+    /// And at most; none where not all were counted.
+    pub most_transactions: Option<u64>,
+    /// Bytes that a pull of all of it fetches, compressed as the relay keeps them; at least so many where not
+    /// all were counted.
+    pub fetch_bytes: u64,
+}
+
 /// The master, as capture last saw it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MasterLag {

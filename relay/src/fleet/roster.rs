@@ -151,25 +151,45 @@ impl Fleet {
     /// How far behind everyone is. `stored` looks into the log for the time (µs since 1970) of the
     /// oldest commit behind a position: asked where that was appended by an earlier run.
     pub fn lag(&self, log: &LogFacts, stored: impl Fn(Lsn) -> Option<i64>, now: Moment) -> Lag {
-        let head = log.head.unwrap_or(Lsn::ZERO);
-        let by = Yardstick {
-            lineage: log.lineage,
-            succeeds: &log.succeeds,
-            head,
-            horizon: log.horizon.unwrap_or(Lsn::ZERO),
-            commits: &self.commits,
-            stored: &stored,
-            limits: &self.limits,
-            now,
-        };
+        let by = self.yardstick(log, &stored, now);
         let terminals = self.terminals.iter().map(|(name, terminal)| terminal.lag(name, &by));
         Lag {
             source: log.source.clone(),
             lineage: log.lineage,
             master: self.capture.master(),
-            relay: self.relay_lag(log, head, now),
+            relay: self.relay_lag(log, by.head, now),
             capture: self.capture.lag(&self.limits, log.slot.as_deref(), now),
             terminals: terminals.collect(),
+        }
+    }
+
+    /// Seconds since the oldest commit behind a position of the log's history; 0 at the head. `stored` as
+    /// for [`Self::lag`].
+    pub fn lag_seconds(
+        &self,
+        position: Lsn,
+        log: &LogFacts,
+        stored: impl Fn(Lsn) -> Option<i64>,
+        now: Moment,
+    ) -> f64 {
+        seconds(self.yardstick(log, &stored, now).lag_behind(position))
+    }
+
+    fn yardstick<'a>(
+        &'a self,
+        log: &'a LogFacts,
+        stored: &'a dyn Fn(Lsn) -> Option<i64>,
+        now: Moment,
+    ) -> Yardstick<'a> {
+        Yardstick {
+            lineage: log.lineage,
+            succeeds: &log.succeeds,
+            head: log.head.unwrap_or(Lsn::ZERO),
+            horizon: log.horizon.unwrap_or(Lsn::ZERO),
+            commits: &self.commits,
+            stored,
+            limits: &self.limits,
+            now,
         }
     }
 

@@ -54,7 +54,10 @@ pub(super) struct Yardstick<'a> {
 
 impl Yardstick<'_> {
     /// Age of the oldest commit behind `position`, nothing where there is none.
-    fn age_after(&self, position: Lsn) -> SignedDuration {
+    pub(super) fn lag_behind(&self, position: Lsn) -> SignedDuration {
+        if position >= self.head {
+            return SignedDuration::ZERO;
+        }
         let commit_us = match self.commits.oldest_after(position) {
             Ok(commit_us) => commit_us,
             Err(BeforeIndex) => (self.stored)(position.max(self.horizon)),
@@ -94,7 +97,7 @@ impl Terminal {
         // Without a position it lacks what it will be given: at most what the log holds.
         let from = applied.unwrap_or(by.horizon);
         let lag_bytes = by.head.bytes_since(from);
-        let lag = if lag_bytes == 0 { SignedDuration::ZERO } else { by.age_after(from) };
+        let lag = by.lag_behind(from);
         let (state, error) = match foreign {
             Some(lineage) if by.succeeds.contains(&lineage) => (
                 match self.state(Some(by.horizon), lag_bytes, lag, by) {

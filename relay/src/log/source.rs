@@ -28,7 +28,7 @@ use super::{
     orphans::{Occasion, drop_orphans},
     place::{appointed, successor},
     random::random_bytes,
-    read::{Planned, Pull, ReadError, commit_after, plan, plan_in_memory},
+    read::{Lacking, Planned, Pull, ReadError, commit_after, lacking, plan, plan_in_memory},
     recover::recover,
     refusal::Refusal,
     seal::Sealer,
@@ -204,6 +204,11 @@ impl Log {
     /// Plans the answer to a pull as far as no disk is needed; none where it is.
     pub(crate) fn plan_in_memory(&self, pull: &Pull) -> Result<Option<Planned>, ReadError> {
         plan_in_memory(&self.shared, pull)
+    }
+
+    /// What lies behind the position of a pull, which is checked as that is. Blocks for reads of headers.
+    pub(crate) fn lacking(&self, pull: &Pull) -> Result<Lacking, ReadError> {
+        lacking(&self.shared, pull)
     }
 
     /// When the oldest commit behind `position` was made (µs since 1970); none where there is none.

@@ -12,6 +12,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/{source}/session", post(ingest::open_session))
         .route("/v1/{source}/log", post(ingest::append).get(deliver::pull))
+        .route("/v1/{source}/behind", get(deliver::behind))
         .route("/v1/{source}/objects", post(ingest::upload))
         .route("/v1/{source}/objects/{name}", get(deliver::download))
         .route("/v1/{source}/snapshot", post(ingest::add_snapshot).get(deliver::snapshots))

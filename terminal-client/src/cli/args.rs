@@ -50,8 +50,10 @@ pub(super) enum Command {
     /// compared with that, one at a time, in temporary tables. Readers are not disturbed, and nothing
     /// stays. Exits with 1 where rows differ, and names them; --repair writes exactly those.
     Verify(Box<VerifyArgs>),
-    /// Where a target stands, where the relay's head is, and how far behind that is. Where a relay is
-    /// named that does not tell, what the target tells is printed all the same, and the exit code is 3 or 4.
+    /// Where a target stands, when it last committed, where the relay's head is and how far behind that is, when
+    /// the relay last heard of it, and what the next pull will do; with a --config file that says when `pull`
+    /// runs, when that is. It changes nothing and reports nothing. Where a relay is named that does not tell, what
+    /// the target tells is printed all the same, and the exit code is 3 or 4.
     Status(Box<StatusArgs>),
     /// Print changes as they come; needs no target.
     Tail(Box<TailArgs>),
@@ -237,9 +239,15 @@ pub(super) struct StatusArgs {
     /// The target, as `pull` was given it.
     #[arg(long, env = "TAILWATER_TARGET", value_name = "URL", hide_env_values = true)]
     pub(super) target: Option<String>,
+    /// This terminal's name, as `pull` was given it: by it the relay knows when it was last heard of.
+    #[arg(long, env = "TAILWATER_NAME", value_name = "NAME")]
+    pub(super) name: Option<TerminalName>,
     /// As JSON.
     #[arg(long)]
     pub(super) json: bool,
+    /// What the --config file says of when `pull` runs.
+    #[arg(skip)]
+    pub(super) pull: PullArgs,
 }
 
 /// Flags of `tail`.

@@ -218,7 +218,8 @@ impl Configured for StatusArgs {
     fn take(&mut self, file: &ConfigFile) -> Result<(), String> {
         self.target = self.target.take().or_else(|| file.target.clone());
         self.json |= file.json.unwrap_or(false);
-        Ok(())
+        one("name", file.name.as_ref(), &mut self.name, plain)?;
+        self.pull.take(file)
     }
 }
 

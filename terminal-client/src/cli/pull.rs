@@ -88,7 +88,8 @@ pub(super) async fn pull(
     Ok(())
 }
 
-fn timing(args: &PullArgs) -> Result<Timing, CliError> {
+/// When it runs.
+pub(super) fn timing(args: &PullArgs) -> Result<Timing, CliError> {
     let jitter = args.jitter.unwrap_or(Duration::ZERO);
     Ok(Timing { schedule: schedule(args)?, jitter, window: args.window })
 }

@@ -1,109 +1,55 @@
+mod schedule;
+mod shown;
+mod told;
+
 use std::{io::Write, time::Duration};
 
-use serde::Serialize;
-use wire::{ChannelName, Lineage, Lsn, SourceName};
+use jiff::Timestamp;
+use wire::{Lag, SourceName};
 
+use self::{
+    schedule::pull_times,
+    shown::shown,
+    told::{Divergence, Heard, LoadStatus, RelayStatus, SourceStatus, TargetStatus},
+};
 use super::{
-    args::StatusArgs, config::Configured, connection::relays, failure::CliError, settings::target,
+    args::StatusArgs,
+    config::Configured,
+    failure::CliError,
+    settings::{settings, target},
 };
 use crate::{
     fetch::FetchError,
     postgres::PostgresTarget,
-    progress::{counted, shown_bytes},
-    pull::TargetAddress,
+    pull::{Bounds, NextRun, Policy, Settings, TargetAddress, next_run},
     sqlite::SqliteTarget,
-    target::{LoadRecord, StoredState, Target},
+    target::{LoadRecord, Stored, StoredState, Target},
 };
 
 /// How long the relay is waited for where nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What `status` says.
-#[derive(Debug, Serialize)]
-struct TargetStatus {
-    target: String,
-    notes: Vec<String>,
-    sources: Vec<SourceStatus>,
-}
-
-#[derive(Debug, Serialize)]
-struct SourceStatus {
-    source: SourceName,
-    state: &'static str,
-    lineage: Lineage,
-    /// None while the first load is under way.
-    lsn: Option<Lsn>,
-    /// None where none is under way, or it has not made a table yet.
-    load: Option<LoadStatus>,
-    /// None for all.
-    channels: Option<Vec<ChannelName>>,
-    /// Changes that did not meet their rows since the first load, by table and kind.
-    conflicts: Vec<ConflictStatus>,
-    /// Transactions that could not be applied, and wait.
-    quarantine: Vec<HeldStatus>,
-    /// Whether other writers are refused.
-    guard: bool,
-    /// None where no relay was given.
-    relay: Option<RelayStatus>,
-}
-
-/// A transaction in quarantine.
-#[derive(Debug, Serialize)]
-struct HeldStatus {
-    lsn: Lsn,
-    changes: usize,
-    why: String,
-}
-
-/// Conflicts of one kind in one table.
-#[derive(Debug, Serialize)]
-struct ConflictStatus {
-    table: String,
-    kind: &'static str,
-    count: u64,
-    last: Lsn,
-    last_key: String,
-}
-
-/// How far a load is.
-#[derive(Debug, Serialize)]
-struct LoadStatus {
-    /// `first load`, or `reload`: then the tables are whole meanwhile, as of the position.
-    kind: &'static str,
-    /// The snapshot's position.
-    snapshot: Lsn,
-    /// Tables whose rows are all in.
-    tables: usize,
-    /// Bytes of rows that are in, of so many, as COPY prints them.
-    bytes: u64,
-    total_bytes: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct RelayStatus {
-    url: String,
-    head: Option<Lsn>,
-    behind_bytes: Option<u64>,
-    error: Option<String>,
-    /// The exit code that goes with the error.
-    #[serde(skip)]
-    code: Option<u8>,
-}
-
 /// Runs `status`.
 pub(super) async fn status(args: StatusArgs) -> Result<(), CliError> {
     let args = args.configured()?;
-    let status = match target(args.target.as_deref())? {
-        TargetAddress::Postgres(server) => of(PostgresTarget::open(&server).await?, &args).await?,
-        TargetAddress::Sqlite(mut file) => {
+    let address = target(args.target.as_deref())?;
+    let mut status = match &address {
+        TargetAddress::Postgres(server) => {
+            of(PostgresTarget::open(server).await?, &address, &args).await?
+        }
+        TargetAddress::Sqlite(file) => {
+            let mut file = file.clone();
             file.create = false;
-            of(SqliteTarget::open(&file).await?, &args).await?
+            of(SqliteTarget::open(&file).await?, &address, &args).await?
         }
     };
+    let heard = |source: &SourceStatus| source.relay.as_ref()?.heard.as_ref()?.last_contact.clone();
+    let last_run = status.sources.iter().filter_map(heard).filter_map(|at| at.parse().ok()).max();
+    status.schedule = pull_times(&args.pull, last_run)?;
     let text = if args.json {
         serde_json::to_string_pretty(&status).map_err(|error| CliError::Usage(error.to_string()))?
     } else {
-        shown(&status)
+        shown(&status, Timestamp::now())
     };
     let written = writeln!(std::io::stdout(), "{}", text.trim_end());
     written.map_err(|error| CliError::Io { doing: "write to standard output", error })?;
@@ -114,145 +60,133 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), CliError> {
     }
 }
 
-async fn of<T: Target>(mut target: T, args: &StatusArgs) -> Result<TargetStatus, CliError> {
+async fn of<T: Target>(
+    mut target: T,
+    address: &TargetAddress,
+    args: &StatusArgs,
+) -> Result<TargetStatus, CliError> {
     let names = match &args.relay.source_name {
         Some(name) => vec![name.clone()],
         None => target.sources().await?,
     };
     let mut sources = Vec::new();
     for source in names {
-        let Some(stored) = target.stored(&source).await? else { continue };
-        let lsn = stored.applied();
+        let stored = target.stored(&source).await?;
         let load = target.unfinished_load(&source).await?;
         // Only a reload goes beside a position.
-        let load = load.filter(|load| lsn.is_none() || load.plan.reload.is_some());
-        let reloading = lsn.is_some() && load.is_some();
-        let first = stored.position.lsn;
-        let conflicts = target.conflicts(&source).await?.into_iter().map(|of| ConflictStatus {
-            table: of.table,
-            kind: of.kind.word(),
-            count: of.count,
-            last: of.last,
-            last_key: of.last_key,
-        });
-        let conflicts = conflicts.collect();
-        let held = target.held(&source).await?.into_iter();
-        let quarantine = held.map(|held| HeldStatus {
-            lsn: held.lsn,
-            changes: held.operations.len(),
-            why: held.why,
-        });
-        let quarantine = quarantine.collect();
-        sources.push(SourceStatus {
-            guard: target.is_guarded(&source).await?,
-            relay: relay_status(args, &source, lsn).await?,
-            source,
-            state: match stored.state {
-                StoredState::Ready if !reloading => "ready",
-                _ => "loading",
-            },
-            lineage: stored.position.lineage,
-            lsn,
-            conflicts,
-            quarantine,
-            load: load.map(|LoadRecord { point, plan, .. }| LoadStatus {
-                kind: plan.kind(),
-                snapshot: plan.reload.as_ref().map_or(first, |reload| reload.lsn),
-                tables: point.tables,
-                bytes: point.bytes,
-                total_bytes: plan.bytes,
-            }),
-            channels: stored.channels,
-        });
+        let loaded = stored.as_ref().is_some_and(|stored| stored.applied().is_some());
+        let load = load.filter(|load| !loaded || load.plan.reload.is_some());
+        let written_at = match loaded {
+            true => target.written_at(&source).await?,
+            false => None,
+        };
+        let told = told(args, address, &source, stored.as_ref(), load.as_ref()).await?;
+        if stored.is_some() || told.is_some() {
+            let divergence = Divergence::of(&mut target, &source).await?;
+            sources.push(source_status(source, stored, load, written_at, (divergence, told)));
+        }
     }
-    let status = TargetStatus { target: target.name().to_owned(), notes: target.notes(), sources };
+    let (name, notes) = (target.name().to_owned(), target.notes());
     target.close().await;
-    Ok(status)
+    Ok(TargetStatus { target: name, notes, schedule: None, sources })
 }
 
-async fn relay_status(
+type Told = (RelayStatus, Option<NextRun>);
+
+fn source_status(
+    source: SourceName,
+    stored: Option<Stored>,
+    load: Option<LoadRecord>,
+    last_commit: Option<String>,
+    (divergence, told): (Divergence, Option<Told>),
+) -> SourceStatus {
+    let (relay, next_run) = told.map_or((None, None), |(relay, next)| (Some(relay), next));
+    let first = stored.as_ref().map(|stored| stored.position.lsn).unwrap_or_default();
+    SourceStatus {
+        source,
+        state: match stored.as_ref().map(|stored| stored.state) {
+            None => "new",
+            Some(StoredState::Ready) if load.is_none() => "ready",
+            Some(_) => "loading",
+        },
+        lineage: stored.as_ref().map(|stored| stored.position.lineage),
+        lsn: stored.as_ref().and_then(Stored::applied),
+        last_commit,
+        load: load.map(|LoadRecord { point, plan, .. }| LoadStatus {
+            kind: plan.kind(),
+            snapshot: plan.reload.as_ref().map_or(first, |reload| reload.lsn),
+            tables: point.tables,
+            bytes: point.bytes,
+            total_bytes: plan.bytes,
+        }),
+        channels: stored.and_then(|stored| stored.channels),
+        divergence,
+        relay,
+        next_run,
+    }
+}
+
+/// What the relay tells of the source; none where none was given.
+async fn told(
     args: &StatusArgs,
+    address: &TargetAddress,
     source: &SourceName,
-    own: Option<Lsn>,
-) -> Result<Option<RelayStatus>, CliError> {
+    stored: Option<&Stored>,
+    load: Option<&LoadRecord>,
+) -> Result<Option<Told>, CliError> {
     if args.relay.relay.is_empty() {
         return Ok(None);
     }
-    let patience = args.relay.timeout.unwrap_or(PATIENCE);
-    let relays = relays(&args.relay, source, Some(patience))?;
-    let (head, error) = match relays.head().await {
-        Ok(head) => (head, None),
-        Err(error) => (None, Some(error)),
+    let patience = Some(args.relay.timeout.unwrap_or(PATIENCE));
+    let (name, bounds) = (args.name.clone(), Bounds::default());
+    let settings =
+        settings(&args.relay, source.clone(), name, address, patience, bounds, Policy::default())?;
+    let lag = settings.relays.lag().await;
+    let url = settings.relays.in_use();
+    let next = match &lag {
+        Err(FetchError::Unreachable { .. }) => None,
+        _ => Some(next_run(&settings, stored, load).await),
     };
-    let code = error.as_ref().map(FetchError::exit_code);
-    let error = error.map(|error| error.to_string());
-    let behind_bytes = head.zip(own).map(|(head, own)| head.bytes_since(own));
-    Ok(Some(RelayStatus { url: relays.in_use(), head, behind_bytes, error, code }))
+    let relay = match lag {
+        Ok(lag) => relay_status(url, &lag, &settings, stored, next.as_ref()),
+        Err(error) => RelayStatus {
+            url,
+            code: Some(error.exit_code()),
+            error: Some(error.to_string()),
+            ..RelayStatus::default()
+        },
+    };
+    Ok(Some((relay, next)))
 }
 
-fn shown(status: &TargetStatus) -> String {
-    let mut lines = vec![format!("target   {}", status.target)];
-    lines.extend(status.notes.iter().map(|note| format!("note     {note}")));
-    if status.sources.is_empty() {
-        lines.push("no source has been loaded into it; `tailwater-terminal pull` begins".into());
-    }
-    for source in &status.sources {
-        lines.push(String::new());
-        lines.push(format!("source   {} (lineage {})", source.source, source.lineage));
-        lines.push(format!("state    {}", source.state));
-        lines.push(match source.lsn {
-            Some(lsn) => format!("position {lsn}"),
-            None => "position none: the first load is under way, or was interrupted".into(),
-        });
-        lines.extend(source.load.as_ref().map(load_line));
-        lines.push(match &source.channels {
-            None => "channels all".into(),
-            Some(channels) => {
-                let names: Vec<&str> = channels.iter().map(ChannelName::as_str).collect();
-                format!("channels {}", names.join(", "))
-            }
-        });
-        lines.extend(source.conflicts.iter().map(conflict_line));
-        lines.extend(source.quarantine.iter().map(|HeldStatus { lsn, changes, why }| {
-            format!("held     {lsn}, {}: {why}", counted(*changes as u64, "change"))
-        }));
-        if source.guard {
-            lines.push(
-                "guard    on: other writers are refused; `pull --guard=false` takes it off".into(),
-            );
-        }
-        lines.push(relay_line(source.relay.as_ref()));
-    }
-    lines.join("\n")
-}
-
-fn load_line(load: &LoadStatus) -> String {
-    let LoadStatus { kind, snapshot, tables, bytes, total_bytes } = load;
-    let percent = (u128::from(*bytes) * 100).checked_div((*total_bytes).into()).unwrap_or(100);
-    format!(
-        "load     {kind}, {percent}%: {} of {} MB of rows, {tables} tables complete, from the snapshot at {snapshot}",
-        bytes / 1_000_000,
-        total_bytes / 1_000_000
-    )
-}
-
-fn conflict_line(of: &ConflictStatus) -> String {
-    let ConflictStatus { table, kind, count, last, last_key } = of;
-    format!("conflict {table}: {count} {kind}, the last at {last} (key {last_key})")
-}
-
-fn relay_line(relay: Option<&RelayStatus>) -> String {
-    match relay {
-        None => "relay    not asked: give --relay to see how far behind it is".into(),
-        Some(RelayStatus { error: Some(error), .. }) => format!("relay    {error}"),
-        Some(RelayStatus { url, head: None, .. }) => format!("relay    {url} has no log of it yet"),
-        Some(RelayStatus { url, head: Some(head), behind_bytes, .. }) => {
-            let behind = match behind_bytes {
-                Some(0) => "nothing is missing here".to_owned(),
-                Some(bytes) => format!("{} of WAL are missing here", shown_bytes(*bytes)),
-                None => "not loaded yet".to_owned(),
-            };
-            format!("relay    {url} is at {head}: {behind}")
-        }
+fn relay_status(
+    url: String,
+    lag: &Lag,
+    settings: &Settings,
+    stored: Option<&Stored>,
+    next: Option<&NextRun>,
+) -> RelayStatus {
+    let own = stored.and_then(Stored::applied);
+    let behind = next.and_then(|next| next.behind.as_ref());
+    // What it said with the position goes before what it said a moment earlier.
+    let head = behind.map(|behind| behind.head).or(lag.relay.head);
+    let same = stored.is_some_and(|stored| stored.position.lineage == lag.lineage);
+    let terminal = lag.terminals.iter().find(|terminal| terminal.name == settings.terminal);
+    RelayStatus {
+        url,
+        head,
+        // Positions of one history mean nothing in another.
+        behind_bytes: head.zip(own.filter(|_| same)).map(|(head, own)| head.bytes_since(own)),
+        behind_seconds: behind.map(|behind| behind.lag_seconds),
+        behind_transactions: behind
+            .map(|behind| (behind.least_transactions, behind.most_transactions)),
+        heard: terminal.map(|terminal| Heard {
+            name: terminal.name.clone(),
+            last_contact: terminal.last_seen.clone(),
+            state: terminal.state,
+            error: terminal.error.clone(),
+        }),
+        error: None,
+        code: None,
     }
 }

@@ -5,7 +5,7 @@
 //! ```text
 //! relays        the list, which one is in use, rounds and pauses; rotation.rs decides (pure)
 //! pull          one pull: slices, manifest, nothing; check.rs proves the answer (pure)
-//! requests      snapshots, report, lag, sources
+//! requests      snapshots, report, lag, sources;   behind   how far a position is behind
 //! objects       one object into the spool: download, partial, whereabouts (where it is listed)
 //! ranges        the objects of a closed range
 //! prefetch      the ranges ahead of the one being applied
@@ -15,6 +15,7 @@
 
 mod address;
 mod answer;
+mod behind;
 mod budget;
 mod check;
 mod download;
@@ -42,6 +43,7 @@ mod token;
 mod whereabouts;
 
 pub use address::{AddressError, RelayAddress};
+pub use behind::BehindQuestion;
 pub use error::{FetchError, Refusal, SpoolError};
 pub use failure::{Failure, FailureKind};
 pub use prefetch::{Fetched, PrefetchRequest, Prefetcher};

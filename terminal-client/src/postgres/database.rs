@@ -113,6 +113,10 @@ impl Target for PostgresTarget {
         self.row.read(&self.name, &self.writer.session.client, source).await
     }
 
+    async fn written_at(&mut self, source: &SourceName) -> Result<Option<String>, TargetError> {
+        self.row.written_at(&self.name, &self.writer.session.client, source).await
+    }
+
     async fn sources(&mut self) -> Result<Vec<SourceName>, TargetError> {
         self.row.sources(&self.name, &self.writer.session.client).await
     }

@@ -24,6 +24,9 @@ COMMENT ON TABLE tailwater.position IS
 const READ: &str = "SELECT lineage, lsn::text, hashes, state, channels, channel_map
     FROM tailwater.position WHERE source = $1";
 
+const WRITTEN_AT: &str = r#"SELECT to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+    FROM tailwater.position WHERE source = $1"#;
+
 const WRITE: &str = "
 INSERT INTO tailwater.position (source, lineage, lsn, hashes, state, channels, channel_map)
 VALUES ($1, $2, $3::text::pg_catalog.pg_lsn, $4, $5, $6, $7)
@@ -73,6 +76,19 @@ impl PositionRow {
         };
         self.last = Some(stored.clone());
         stored.read(target).map(Some)
+    }
+
+    /// When the row, which is there, was written last.
+    pub(super) async fn written_at(
+        &self,
+        target: &str,
+        client: &Client,
+        source: &SourceName,
+    ) -> Result<Option<String>, TargetError> {
+        let failed =
+            |error: tokio_postgres::Error| error_of(target, "read tailwater.position", &error);
+        let row = client.query_opt(WRITTEN_AT, &[&source.as_str()]).await.map_err(failed)?;
+        row.map(|row| row.try_get(0).map_err(failed)).transpose()
     }
 
     pub(super) async fn sources(

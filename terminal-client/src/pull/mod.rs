@@ -11,6 +11,7 @@ mod error;
 mod held_keys;
 mod load;
 mod loading;
+mod next;
 mod noted;
 mod order;
 mod parts;
@@ -30,6 +31,7 @@ mod window;
 
 pub use address::TargetAddress;
 pub use error::PullError;
+pub use next::{Does, NextRun, next_run};
 pub use quarantine::{Retried, retry};
 pub use runner::Outcome;
 pub use schedule::{Schedule, Timing, reload, run, run_into};

@@ -1,7 +1,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use croner::Cron;
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -161,6 +161,22 @@ enum Turn {
 }
 
 impl Timing {
+    /// When the next run begins, jitter aside, where the last one ended at `ended`; none where nothing says.
+    pub fn next(&self, now: &Zoned, ended: Option<Timestamp>) -> Option<Timestamp> {
+        let at = match &self.schedule {
+            Schedule::Once => return None,
+            Schedule::Follow => now.clone(),
+            Schedule::Every(pause) => {
+                let at = ended?.checked_add(*pause).ok()?.max(now.timestamp());
+                at.to_zoned(now.time_zone().clone())
+            }
+            Schedule::Cron(cron) => cron.find_next_occurrence(now, false).ok()?,
+        };
+        let waits =
+            self.window.filter(|window| !window.is_open(&at)).map(|window| window.lasts(&at));
+        at.timestamp().checked_add(waits.unwrap_or_default()).ok()
+    }
+
     /// Waits for the window, then as chance says; tells of what may last, of jitter the `first` time.
     async fn turn(&self, progress: &Progress, stop: &CancellationToken, first: bool) -> Turn {
         if let Some(window) = self.window.filter(|window| !window.is_open(&Zoned::now())) {
@@ -205,5 +221,35 @@ pub async fn reload(
     match (Runner { target, settings, progress, stop }).once(Goal::Reload).await? {
         Outcome::Busy => Err(PullError::InUse { source_name }),
         outcome => Ok(outcome),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_the_next_run_begins() {
+        let now: Timestamp = "2026-01-14T12:07:30Z".parse().unwrap();
+        let now = now.to_zoned(jiff::tz::TimeZone::UTC);
+        let ended = Some("2026-01-14T12:07:10Z".parse().unwrap());
+        let cron = |text: &str| Schedule::Cron(Box::new(text.parse().unwrap()));
+        let every = |seconds| Schedule::Every(Duration::from_secs(seconds));
+        let night = Some("22:00-06:00".parse().unwrap());
+        for (schedule, window, ended, at) in [
+            (Schedule::Once, None, ended, None),
+            (Schedule::Follow, None, None, Some("2026-01-14T12:07:30Z")),
+            (Schedule::Follow, night, None, Some("2026-01-14T22:00:00Z")),
+            (cron("*/5 * * * *"), None, None, Some("2026-01-14T12:10:00Z")),
+            (cron("*/5 * * * *"), night, None, Some("2026-01-14T22:00:00Z")),
+            (every(30), None, ended, Some("2026-01-14T12:07:40Z")),
+            (every(5), None, ended, Some("2026-01-14T12:07:30Z")),
+            (every(30), night, ended, Some("2026-01-14T22:00:00Z")),
+            (every(30), None, None, None),
+        ] {
+            let timing = Timing { schedule, jitter: Duration::ZERO, window };
+            let found = timing.next(&now, ended).map(|at| at.to_string());
+            assert_eq!(found.as_deref(), at, "{timing:?}");
+        }
     }
 }

@@ -77,6 +77,11 @@ impl Target for SqliteTarget {
         Ok(self.lock.is_some())
     }
 
+    async fn written_at(&mut self, source: &SourceName) -> Result<Option<String>, TargetError> {
+        let source = source.clone();
+        self.worker.call(move |session| session.written_at(&source)).await
+    }
+
     async fn sources(&mut self) -> Result<Vec<SourceName>, TargetError> {
         self.worker.call(Session::sources).await
     }

@@ -44,6 +44,17 @@ impl PositionRow {
         row.map(|row| row.read(&database.target)).transpose()
     }
 
+    /// When the row was written last; none where there is none.
+    pub(super) fn written_at(
+        database: &Database,
+        source: &SourceName,
+    ) -> Result<Option<String>, TargetError> {
+        let sql = "SELECT updated_at FROM tailwater_position WHERE source = ?1";
+        let connection = &database.connection;
+        let read = connection.query_row(sql, [source.as_str()], |row| row.get(0)).optional();
+        database.did("read tailwater_position", read)
+    }
+
     /// The sources that have a position row.
     pub(super) fn sources(database: &Database) -> Result<Vec<SourceName>, TargetError> {
         let names = database.did("read tailwater_position", names_of(database))?;

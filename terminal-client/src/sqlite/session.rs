@@ -55,6 +55,13 @@ impl Session {
         PositionRow::sources(&self.database)
     }
 
+    pub(super) fn written_at(
+        &mut self,
+        source: &SourceName,
+    ) -> Result<Option<String>, TargetError> {
+        PositionRow::written_at(&self.database, source)
+    }
+
     pub(super) fn stored(&mut self, source: &SourceName) -> Result<Option<Stored>, TargetError> {
         self.position.read(&self.database, source)
     }

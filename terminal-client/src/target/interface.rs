@@ -67,6 +67,15 @@ pub trait Target: Send {
         source: &SourceName,
     ) -> impl Future<Output = Result<Option<Stored>, TargetError>> + Send;
 
+    /// When the position row was written last, by the target's clock: RFC 3339, UTC.
+    fn written_at(
+        &mut self,
+        source: &SourceName,
+    ) -> impl Future<Output = Result<Option<String>, TargetError>> + Send {
+        let _ = source;
+        std::future::ready(Ok(None))
+    }
+
     /// The sources that have a position row.
     fn sources(&mut self) -> impl Future<Output = Result<Vec<SourceName>, TargetError>> + Send {
         std::future::ready(Ok(Vec::new()))

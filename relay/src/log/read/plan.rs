@@ -101,7 +101,7 @@ fn slices(shared: &Arc<Shared>, pull: &Pull, standing: &Standing, mut row: Row) 
     Planned::Slices { through, has_changes, reader }
 }
 
-fn check_position(standing: &Standing, after: Lsn) -> Result<Lsn, ReadError> {
+pub(super) fn check_position(standing: &Standing, after: Lsn) -> Result<Lsn, ReadError> {
     if let Some(by) = &standing.succeeded {
         let (ours, theirs, why) = (by.0, standing.lineage, by.1.clone());
         return Err(ReadError::Succeeded { ours, theirs, why });
@@ -120,7 +120,7 @@ fn check_position(standing: &Standing, after: Lsn) -> Result<Lsn, ReadError> {
 }
 
 /// The terminal's hashes must be the log's where the slice begins just where it stands.
-fn check_history(pull: &Pull, header: &SliceHeader) -> Result<(), ReadError> {
+pub(super) fn check_history(pull: &Pull, header: &SliceHeader) -> Result<(), ReadError> {
     if header.after != pull.after {
         return Ok(());
     }
@@ -223,7 +223,7 @@ fn range_in_tail(
     Ok(range.filter(|range| range.header.after <= position && range.header.through <= head))
 }
 
-fn object_bytes(range: &ClosedRange, channels: &Channels) -> u64 {
+pub(super) fn object_bytes(range: &ClosedRange, channels: &Channels) -> u64 {
     let kept = range.header.channels.iter().zip(&range.objects);
     kept.filter(|(part, _)| channels.keep(&part.channel))
         .map(|(part, object)| object.len + part.parts.iter().map(|part| part.len).sum::<u64>())

@@ -12,11 +12,11 @@ use futures_util::{Stream, stream};
 use hyper::{StatusCode, header};
 use serde::Deserialize;
 use tokio::time::Instant;
-use wire::{Lsn, MANIFEST_TYPE, Problem, SLICES_TYPE, headers};
+use wire::{Lineage, Lsn, MANIFEST_TYPE, Problem, SLICES_TYPE, headers};
 
 use super::{link::Links, manifest::manifest, reported};
 use crate::{
-    access::Action,
+    access::{Access, Action},
     log::{Planned, Pull, ReadError, SliceReader, Standing, StoreError},
     server::{
         access::{channels, tell_channels},
@@ -55,18 +55,7 @@ pub(in crate::server) async fn pull(
 ) -> Result<Response, Refused> {
     let access = app.grant(&headers, Action::Pull)?;
     let source = app.source(&source)?;
-    let after = query.after.as_deref().ok_or_else(|| {
-        Refused::bad_request(
-            "the parameter after=LSN is missing: the position that was applied last",
-        )
-    })?;
-    let pull = Pull {
-        after: after.parse::<Lsn>().map_err(|error| Refused::bad_request(error.to_string()))?,
-        channels: channels(&access, query.channels.as_deref())?,
-        limit_bytes: query.limit.unwrap_or(DEFAULT_LIMIT).min(MOST_LIMIT),
-        hashes: reported::hashes(&headers)?,
-    };
-    access.require_loaded(pull.hashes.iter().map(|(channel, _)| channel))?;
+    let pull = asked(&query, &access, &headers)?;
     let lineage = reported::lineage(&headers)?;
     if let Some(report) = reported::report(&headers, lineage)? {
         let told = source.fleet().terminal_report(&report, app.clock.now());
@@ -74,16 +63,43 @@ pub(in crate::server) async fn pull(
             tracing::warn!(source = %source.name, "{full}");
         }
     }
-    let standing = source.log.standing();
-    if let Some(theirs) = lineage.filter(|theirs| *theirs != standing.lineage) {
-        return Err(ReadError::of_lineage(&standing, theirs).into());
-    }
+    check_lineage(&source, lineage)?;
     let planned = plan_patiently(&app, &source, pull.clone(), bounded(query.wait)).await?;
     // A token that was revoked during the wait gets nothing any more.
     app.grant(&headers, Action::Pull)?;
     let mut answer = answer(&source, &pull, planned, unix_seconds(app.clock.now()));
     tell_channels(&mut answer, &access);
     Ok(answer)
+}
+
+/// What is asked for, which the token must allow.
+pub(super) fn asked(
+    query: &PullQuery,
+    access: &Access,
+    headers: &HeaderMap,
+) -> Result<Pull, Refused> {
+    let after = query.after.as_deref().ok_or_else(|| {
+        Refused::bad_request(
+            "the parameter after=LSN is missing: the position that was applied last",
+        )
+    })?;
+    let pull = Pull {
+        after: after.parse::<Lsn>().map_err(|error| Refused::bad_request(error.to_string()))?,
+        channels: channels(access, query.channels.as_deref())?,
+        limit_bytes: query.limit.unwrap_or(DEFAULT_LIMIT).min(MOST_LIMIT),
+        hashes: reported::hashes(headers)?,
+    };
+    access.require_loaded(pull.hashes.iter().map(|(channel, _)| channel))?;
+    Ok(pull)
+}
+
+/// Refuses who follows another history.
+pub(super) fn check_lineage(source: &Source, lineage: Option<Lineage>) -> Result<(), Refused> {
+    let standing = source.log.standing();
+    match lineage.filter(|theirs| *theirs != standing.lineage) {
+        Some(theirs) => Err(ReadError::of_lineage(&standing, theirs).into()),
+        None => Ok(()),
+    }
 }
 
 /// Plans the answer; where there is none yet, waits for it.
@@ -128,7 +144,7 @@ async fn plan_patiently(
     }
 }
 
-fn read_error(source: &Source, error: ReadError) -> Refused {
+pub(super) fn read_error(source: &Source, error: ReadError) -> Refused {
     let newest = match &error {
         ReadError::Expired { .. } => source.log.newest_snapshot(),
         _ => return error.into(),

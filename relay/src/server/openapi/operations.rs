@@ -166,6 +166,30 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         method: HttpMethod::Get,
+        path: "/v1/{source}/behind",
+        tag: "terminal",
+        summary: "How far a position is behind the head; refused as a pull from there would be, and reports nothing",
+        roles: READERS,
+        parameters: &[
+            (Place::QueryRequired, "after", "The position applied last, e.g. 16/B374D848"),
+            CHANNELS,
+            (Place::Header, headers::LINEAGE, "The history that it is of"),
+            (
+                Place::Header,
+                headers::HASHES,
+                "The running hashes there: channel=hex, separated by commas",
+            ),
+        ],
+        body: None,
+        answers: &[(
+            200,
+            "What lies between. The header Tailwater-Channels says what the token allows",
+            &[Content::Json("Behind")],
+        )],
+        problems: &[400, 401, 403, 404, 409, 410, 500, 503],
+    },
+    Operation {
+        method: HttpMethod::Get,
         path: "/v1/{source}/objects/{name}",
         tag: "terminal",
         summary: "One object, by its signed address; ranges and caches welcome",

@@ -4,11 +4,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use wire::{
-    AppendAnswer, CaptureReport, CaptureState, ChannelMap, ChannelRule, Commit, CopyProgress,
-    Divergence, Hash, Lineage, Lsn, Manifest, ManifestChannel, ManifestObject, ManifestRange,
-    Problem, ProblemKind, Report, Request, RequestAnswer, RequestList, SessionAnswer,
-    SessionRequest, SnapshotList, SnapshotObject, SnapshotTable, SourceList, Succession,
-    TerminalName, TerminalReport, TerminalState, UploadAnswer,
+    AppendAnswer, Behind, CaptureReport, CaptureState, ChannelMap, ChannelRule, Commit,
+    CopyProgress, Divergence, Hash, Lineage, Lsn, Manifest, ManifestChannel, ManifestObject,
+    ManifestRange, Problem, ProblemKind, Report, Request, RequestAnswer, RequestList,
+    SessionAnswer, SessionRequest, SnapshotList, SnapshotObject, SnapshotTable, SourceList,
+    Succession, TerminalName, TerminalReport, TerminalState, UploadAnswer,
 };
 
 use super::{
@@ -214,6 +214,18 @@ fn examples() -> Vec<(&'static str, Value)> {
         ),
         ("SessionAnswer", value(&session)),
         ("AppendAnswer", value(&AppendAnswer { durable: Lsn::new(1) })),
+        (
+            "Behind",
+            value(&Behind {
+                lineage,
+                head: Lsn::new(1),
+                lag_bytes: 1,
+                lag_seconds: 0.5,
+                least_transactions: 1,
+                most_transactions: None,
+                fetch_bytes: 1,
+            }),
+        ),
         ("UploadAnswer", value(&UploadAnswer { name: Hash::of(b""), len: 1 })),
         ("Snapshot", value(&snapshot.clone())),
         (

@@ -6,7 +6,7 @@ mod page;
 mod probes;
 mod report;
 
-pub(super) use lag::{lag, lag_of};
+pub(super) use lag::{lag, lag_of, lag_seconds};
 pub(super) use metrics::metrics;
 pub(super) use page::page;
 pub(super) use probes::{healthz, readyz};

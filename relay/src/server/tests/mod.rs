@@ -1,6 +1,7 @@
 //! The interface over real sockets, with real bytes.
 
 mod basics;
+mod behind;
 mod bounds;
 mod damage;
 mod fences;
