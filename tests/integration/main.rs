@@ -35,6 +35,7 @@ mod library;
 mod loading;
 mod position;
 mod publication;
+mod quiet;
 mod relay;
 mod reload;
 mod safety;

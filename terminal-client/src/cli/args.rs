@@ -105,6 +105,21 @@ impl Command {
         };
         relay.config.as_deref()
     }
+
+    /// Whether it shows progress, unless it is to be quiet.
+    pub(super) fn shows_progress(&self) -> bool {
+        matches!(self, Self::Pull(_) | Self::Reload(_) | Self::Verify(_))
+    }
+
+    /// Whether a flag, or the environment, says `quiet`.
+    pub(super) fn is_quiet(&self) -> bool {
+        match self {
+            Self::Pull(args) => args.quiet,
+            Self::Reload(args) => args.quiet,
+            Self::Verify(args) => args.quiet,
+            Self::Retry(_) | Self::Status(_) | Self::Tail(_) => false,
+        }
+    }
 }
 
 /// Flags of `pull`.
@@ -165,7 +180,9 @@ pub(super) struct PullArgs {
     #[arg(long, env = "TAILWATER_GUARD", value_name = "true|false", num_args = 0..=1, require_equals = true,
         default_missing_value = "true")]
     pub(super) guard: Option<bool>,
-    /// Show no progress; errors only.
+    /// Say nothing when all is well: no progress, no log lines but of what needs a person (what cannot be made
+    /// here and is left out, a run that failed). What passes by itself, such as a relay that is asked again, is
+    /// not told; RUST_LOG goes before this.
     #[arg(long, short, env = "TAILWATER_QUIET")]
     pub(super) quiet: bool,
 }
@@ -184,7 +201,9 @@ pub(super) struct ReloadArgs {
     /// Connections of a PostgreSQL target that a load writes with, 1 to 16 [default: 4].
     #[arg(long, env = "TAILWATER_LOAD_CONNECTIONS", value_name = "NUMBER", value_parser = parse_connections)]
     pub(super) load_connections: Option<usize>,
-    /// Show no progress; errors only.
+    /// Say nothing when all is well: no progress, no log lines but of what needs a person (what cannot be made
+    /// here and is left out, a run that failed). What passes by itself, such as a relay that is asked again, is
+    /// not told; RUST_LOG goes before this.
     #[arg(long, short, env = "TAILWATER_QUIET")]
     pub(super) quiet: bool,
 }

@@ -85,9 +85,11 @@ pub(super) trait Configured: Sized {
     }
 }
 
-/// How the file wants log lines to look. A file that cannot be read is complained of later.
-pub(super) fn log_format(path: &Path) -> Option<LogFormat> {
-    read(path).ok()?.log_format
+/// How the file wants log lines to look, and whether few of them. A file that cannot be read is complained
+/// of later.
+pub(super) fn log_lines(path: &Path) -> (Option<LogFormat>, bool) {
+    let file = read(path).unwrap_or_default();
+    (file.log_format, file.quiet.unwrap_or(false))
 }
 
 fn read(path: &Path) -> Result<ConfigFile, CliError> {

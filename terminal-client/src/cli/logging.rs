@@ -11,6 +11,8 @@ use crate::progress::Progress;
 
 /// What is logged where RUST_LOG says nothing.
 const DEFAULT_FILTER: &str = "warn,terminal_client=info";
+/// With `--quiet`: not what is tried again and passes by itself, which `fetch` and `pull::trouble` tell.
+const QUIET_FILTER: &str = "warn,terminal_client::fetch=error,terminal_client::pull::trouble=error";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -24,9 +26,9 @@ pub(super) enum LogFormat {
 }
 
 /// Log lines go to standard error, past the progress bar where there is one.
-pub(super) fn start_logging(format: LogFormat, progress: &Arc<Progress>) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+pub(super) fn start_logging(format: LogFormat, quiet: bool, progress: &Arc<Progress>) {
+    let default = if quiet { QUIET_FILTER } else { DEFAULT_FILTER };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let lines = Lines(Arc::clone(progress));
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(lines);

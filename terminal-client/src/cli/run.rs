@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     args::{Cli, Command},
-    config::log_format,
+    config::log_lines,
     failure::CliError,
     logging::start_logging,
     pull::pull,
@@ -32,15 +32,11 @@ pub async fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let format = cli.log_format.or_else(|| log_format(cli.command.config()?));
-    let shows_progress = match &cli.command {
-        Command::Pull(args) => !args.quiet,
-        Command::Reload(args) => !args.quiet,
-        Command::Retry(_) | Command::Status(_) | Command::Tail(_) => false,
-        Command::Verify(args) => !args.quiet,
-    };
-    let progress = Arc::new(Progress::new(!shows_progress));
-    start_logging(format.unwrap_or_default(), &progress);
+    let (format, quiet) = cli.command.config().map(log_lines).unwrap_or_default();
+    let shows_progress = cli.command.shows_progress();
+    let quiet = shows_progress && quiet || cli.command.is_quiet();
+    let progress = Arc::new(Progress::new(quiet || !shows_progress));
+    start_logging(cli.log_format.or(format).unwrap_or_default(), quiet, &progress);
     let stop = CancellationToken::new();
     let result = match stop_on_signals(stop.clone()) {
         Ok(()) => command(cli.command, &progress, &stop).await,
