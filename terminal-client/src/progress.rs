@@ -5,7 +5,7 @@ mod figures;
 
 use std::{
     io::{IsTerminal, Write},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wire::Lsn;
 
 pub(crate) use self::figures::{counted, shown_bytes};
-use self::figures::{load_line, per_second, time_left};
+use self::figures::{load_line, pull_line};
 
 /// Plain lines come this far apart.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -65,6 +65,8 @@ impl Progress {
             Shown::Nothing
         } else if std::io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+            // Nothing to be seen before there is something to tell.
+            bar.set_style(style("{wide_msg}"));
             Shown::Bar(bar)
         } else {
             Shown::Lines
@@ -94,78 +96,39 @@ impl Progress {
     /// A load (`first load` or `reload`) begins, or goes on: so many bytes of rows are in, of so many.
     pub fn load_begins(&self, kind: &'static str, from: u64, total: u64) {
         self.begin(Phase::Loading { kind, from, done: from, total });
-        if let Shown::Bar(bar) = &self.shown {
-            bar.set_style(style(&format!(
-                "{kind} {{bar:32}} {{bytes}}/{{total_bytes}} {{bytes_per_sec}} {{eta}} left {{msg}}"
-            )));
-            bar.set_length(total);
-            bar.set_position(from);
-            // What an earlier run loaded says nothing of how fast this one is.
-            bar.reset_eta();
-        }
     }
 
     /// More bytes of rows are in; `table` is being loaded.
     pub fn loaded(&self, bytes: u64, table: &str) {
-        let line = self.with(|state| {
-            let Phase::Loading { kind, from, done, total } = &mut state.phase else { return None };
-            *done += bytes;
-            let (kind, from, done, total) = (*kind, *from, *done, *total);
-            let begun = state.begun;
-            state
-                .line_due()
-                .then(|| format!("{}, table {table}", load_line(kind, (from, done, total), begun)))
+        self.tell(|state| {
+            if let Phase::Loading { done, .. } = &mut state.phase {
+                *done += bytes;
+            }
+            Some(format!(", table {table}"))
         });
-        if let Shown::Bar(bar) = &self.shown {
-            bar.inc(bytes);
-            bar.set_message(table.to_owned());
-        }
-        self.line(line);
     }
 
     /// The log is followed from here.
     pub fn pull_begins(&self, from: Lsn) {
         self.begin(Phase::Pulling { from, at: from, head: from });
-        if let Shown::Bar(bar) = &self.shown {
-            bar.set_style(style("{bar:32} {percent}% {msg}"));
-            bar.set_length(0);
-        }
     }
 
     /// So many changes were applied, though they are not committed yet.
     pub fn changes(&self, changes: u64) {
-        let (line, message) = self.with(|state| {
+        self.tell(|state| {
             state.changes += changes;
-            let rate = per_second(state.changes, state.begun);
-            let message = format!("{} changes, {rate}/s", state.changes);
-            (state.line_due().then(|| format!("applying: {message}")), message)
+            Some(String::new())
         });
-        if let Shown::Bar(bar) = &self.shown {
-            bar.set_message(message);
-        }
-        self.line(line);
     }
 
     /// A target transaction was committed.
     pub fn committed(&self, applied: Lsn, newest: Lsn) {
-        let (line, message, done, total) = self.with(|state| {
-            let Phase::Pulling { from, at, head } = &mut state.phase else {
-                return (None, String::new(), 0, 0);
-            };
+        self.tell(|state| {
+            let Phase::Pulling { at, head, .. } = &mut state.phase else { return None };
             *at = applied;
             *head = newest.max(*head).max(applied);
-            let (done, total) = (applied.bytes_since(*from), head.bytes_since(*from));
-            let left = time_left(done, total, state.begun);
-            let rate = per_second(state.changes, state.begun);
-            let message = format!("at {applied}, {} changes, {rate}/s{left}", state.changes);
-            (state.line_due().then(|| message.clone()), message, done, total)
+            Some(String::new())
         });
-        if let Shown::Bar(bar) = &self.shown {
-            bar.set_length(total);
-            bar.set_position(done);
-            bar.set_message(message);
-        }
-        self.line(line);
     }
 
     /// Takes the bar away.
@@ -176,27 +139,62 @@ impl Progress {
     }
 
     fn begin(&self, phase: Phase) {
-        self.with(|state| {
-            let now = Instant::now();
-            *state = State { phase, begun: now, last_line: now, changes: 0 };
-        });
+        let now = Instant::now();
+        *self.state() = State { phase, begun: now, last_line: now, changes: 0 };
         if let Shown::Bar(bar) = &self.shown {
             bar.reset();
+            bar.set_style(style("{bar:16} {wide_msg}"));
+            bar.set_message("");
         }
     }
 
-    fn with<R>(&self, with: impl FnOnce(&mut State) -> R) -> R {
-        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Shows how far it is after a step, which may have something to add; none where it is not told of.
+    fn tell(&self, step: impl FnOnce(&mut State) -> Option<String>) {
+        let mut state = self.state();
+        let Some(more) = step(&mut state) else { return };
+        match &self.shown {
+            Shown::Bar(bar) => {
+                let (done, total) = state.phase.done();
+                // Nothing of nothing is not all.
+                bar.set_length(total.max(1));
+                bar.set_position(done);
+                bar.set_message(format!("{}{more}", state.shown()));
+            }
+            Shown::Lines if state.line_due() => {
+                eprintln_or_not(&format!("{}{more}", state.shown()))
+            }
+            Shown::Lines | Shown::Nothing => {}
+        }
     }
 
-    fn line(&self, line: Option<String>) {
-        if let (Shown::Lines, Some(line)) = (&self.shown, line) {
-            eprintln_or_not(&line);
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Phase {
+    fn done(&self) -> (u64, u64) {
+        match self {
+            Self::Idle => (0, 0),
+            Self::Loading { done, total, .. } => (*done, *total),
+            Self::Pulling { from, at, head } => (at.bytes_since(*from), head.bytes_since(*from)),
         }
     }
 }
 
 impl State {
+    fn shown(&self) -> String {
+        match &self.phase {
+            Phase::Idle => String::new(),
+            Phase::Loading { kind, from, done, total } => {
+                load_line(kind, (*from, *done, *total), self.begun)
+            }
+            Phase::Pulling { from, at, head } => {
+                pull_line((*from, *at, *head), self.changes, self.begun)
+            }
+        }
+    }
+
     fn line_due(&mut self) -> bool {
         let due = self.last_line.elapsed() >= LINE_EVERY;
         if due {

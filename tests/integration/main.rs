@@ -34,6 +34,7 @@ mod keys;
 mod library;
 mod loading;
 mod position;
+mod progress;
 mod publication;
 mod quiet;
 mod relay;
