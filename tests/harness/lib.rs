@@ -7,6 +7,7 @@
 //! process/       RelayProcess, capture(), terminal(): the real binaries
 //! lag.rs         the lag JSON as DESIGN promises it, read by types of our own
 //! proxy/         Proxy: a TCP proxy that stalls, cuts, truncates, lies
+//! forward.rs     ForwardProxy: an HTTP proxy that clients are told of; tls.rs: TlsFront, https before a server
 //! workload/      random transactions from a seed; pgbench
 //! compare/       two databases are equal, row for row
 //! ```
@@ -15,6 +16,7 @@ mod account;
 mod compare;
 mod connect;
 mod evidence;
+mod forward;
 mod http;
 mod lag;
 mod port;
@@ -25,11 +27,13 @@ mod scratch;
 mod seed;
 mod spawn;
 mod test;
+mod tls;
 mod workload;
 
 pub use compare::{Comparison, TableResult, Tables, compare_postgres, compare_sqlite};
 pub use connect::connect;
 pub use evidence::show as show_outputs;
+pub use forward::ForwardProxy;
 pub use http::client as http_client;
 pub use lag::{CaptureLag, Lag, MasterLag, RelayLag, TerminalLag};
 pub use port::free_port;
@@ -42,5 +46,6 @@ pub use proxy::{Direction, Mode, Proxy};
 pub use scratch::Scratch;
 pub use seed::{rng, rng_from, seed};
 pub use test::{eventually, test, test_within};
+pub use tls::TlsFront;
 pub use wire::Lsn;
 pub use workload::{Pgbench, PgbenchRun, Plan, Step, Workload};

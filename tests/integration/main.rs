@@ -35,6 +35,7 @@ mod library;
 mod loading;
 mod position;
 mod progress;
+mod proxies;
 mod publication;
 mod quiet;
 mod relay;
