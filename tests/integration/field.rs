@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
-use harness::{Finished, ProcessBuilder, Scratch, Tables, eventually, free_port, terminal, test};
+use harness::{
+    Finished, ProcessBuilder, Scratch, Tables, binary, eventually, free_port, terminal, test,
+};
 
 use crate::{
     ending::says,
@@ -86,6 +88,16 @@ fn a_narrow_line_is_not_filled() {
         // What comes as slices.
         setup.master.execute(&format!("INSERT INTO t {row}(1001, 2000) i")).await?;
         setup.captured().await?;
+        let status = ProcessBuilder::new("status", binary("tailwater-terminal")?).args([
+            "status",
+            "--json",
+            "--target",
+            &till.url(),
+            "--relay",
+            &setup.relay.url(),
+        ]);
+        let status: serde_json::Value = serde_json::from_str(&status.run(LIMIT).await?.stdout)?;
+        let quoted = status["sources"][0]["next_run"]["fetch_bytes"].as_f64();
         let begun = Instant::now();
         let done =
             till.command(&setup.relay.url())?.env("TAILWATER_MAX_RATE", "64k").run(LIMIT).await?;
@@ -94,6 +106,16 @@ fn a_narrow_line_is_not_filled() {
         let bytes = received(&done)?;
         assert!(bytes >= 64_000.0, "{bytes} bytes are fewer than the digests");
         assert!(elapsed >= bytes / 64_000.0, "{bytes} bytes came in {elapsed} s");
+        // What status said that it would be, headers and answers about the source aside.
+        let quoted = quoted.context("status quotes no bytes")?;
+        assert!(
+            (0.9 * bytes..=bytes * 1.01).contains(&quoted),
+            "{quoted} bytes were quoted, {bytes} came"
+        );
+        let done = setup.reload(&till).await?;
+        let bytes = received(&done)?;
+        assert!(bytes >= 64_000.0, "{bytes} bytes are fewer than the digests");
+        setup.pull(&till).await?;
         till.equals(&setup.master, &Tables::All).await
     });
 }

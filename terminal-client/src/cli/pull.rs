@@ -45,17 +45,19 @@ pub(super) async fn pull(
     let outcome = run(&timing, &target, settings.clone(), progress, stop).await;
     progress.end();
     let outcome = outcome?;
+    let received = shown_bytes(settings.relays.received());
     if let (Schedule::Once, Outcome::Stopped { applied }) = (&timing.schedule, &outcome) {
         return Err(CliError::Stopped(match applied {
             Some(applied) => format!(
-                "{} is at {applied}, all of it committed, and not at its goal; the next pull goes on",
+                "{} is at {applied}, all of it committed, and not at its goal; the next pull goes on; {received} received",
                 settings.source
             ),
-            None => "the next pull goes on where it was (`tailwater-terminal status`)".into(),
+            None => format!(
+                "the next pull goes on where it was (`tailwater-terminal status`); {received} received"
+            ),
         }));
     }
     let window = timing.window.map(|window| window.to_string()).unwrap_or_default();
-    let received = shown_bytes(settings.relays.received());
     progress.say(&match outcome {
         Outcome::AtHead { applied, transactions, changes } => format!(
             "{} is at {applied}: {} in {} applied, {received} received",
@@ -69,9 +71,9 @@ pub(super) async fn pull(
                 settings.source
             )
         }
-        Outcome::Stopped { applied: None } => {
-            "stopped; the next pull goes on where it was (`tailwater-terminal status`)".to_owned()
-        }
+        Outcome::Stopped { applied: None } => format!(
+            "stopped; the next pull goes on where it was (`tailwater-terminal status`); {received} received"
+        ),
         Outcome::Outside => format!("outside of --window {window}: nothing was pulled"),
         Outcome::Closed { applied: Some(applied) } => format!(
             "--window {window} closed; {} is at {applied}, all of it committed, and not at its goal; the next pull goes on; {received} received",

@@ -8,7 +8,7 @@ use super::{
     settings::{ONCE_PATIENCE, settings, target},
 };
 use crate::{
-    progress::Progress,
+    progress::{Progress, shown_bytes},
     pull::{Bounds, Outcome, Policy, reload as run},
 };
 
@@ -29,14 +29,17 @@ pub(super) async fn reload(
         settings(&args.relay, source, args.name, &target, patience, bounds, Policy::default())?;
     let outcome = run(&target, settings.clone(), progress, stop).await;
     progress.end();
+    let received = shown_bytes(settings.relays.received());
     match outcome? {
         Outcome::AtHead { applied, .. } => {
             let source = &settings.source;
-            progress.say(&format!("{source} is loaded anew and stands at {applied}; pull next"));
+            progress.say(&format!(
+                "{source} is loaded anew and stands at {applied}; pull next; {received} received"
+            ));
             Ok(())
         }
         _ => Err(CliError::Stopped(format!(
-            "{} is as it was, and the next reload or pull goes on with what was loaded",
+            "{} is as it was, and the next reload or pull goes on with what was loaded; {received} received",
             settings.source
         ))),
     }
