@@ -47,6 +47,7 @@ mod slot_health;
 mod snapshots;
 mod status;
 mod successor;
+mod tail;
 mod too_large;
 mod tree;
 mod unrecorded;

@@ -1,7 +1,7 @@
 use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use wire::{ChannelName, Lsn, SourceName, TerminalName};
+use wire::{ChannelName, ChannelRule, Lsn, SourceName, TerminalName};
 
 use super::{
     duration::parse_duration, load_connections::parse_connections, logging::LogFormat,
@@ -55,7 +55,7 @@ pub(super) enum Command {
     /// runs, when that is. It changes nothing and reports nothing. Where a relay is named that does not tell, what
     /// the target tells is printed all the same, and the exit code is 3 or 4.
     Status(Box<StatusArgs>),
-    /// Print changes as they come; needs no target.
+    /// Print changes as they come, one a line, until told to stop; needs no target.
     Tail(Box<TailArgs>),
 }
 
@@ -277,7 +277,18 @@ pub(super) struct TailArgs {
     /// Begin behind this position, e.g. 16/B374D848 [default: the relay's head].
     #[arg(long, env = "TAILWATER_AFTER", value_name = "LSN")]
     pub(super) after: Option<Lsn>,
+    /// Only changes of these tables, as schema.table with * for any characters, e.g. public.order_*; several
+    /// times, or separated by commas. Schema changes of theirs are among them [default: all].
+    #[arg(long, env = "TAILWATER_TABLES", value_delimiter = ',', value_name = "PATTERN", value_parser = parse_pattern)]
+    pub(super) tables: Vec<String>,
     /// One JSON object per change and line.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A pattern as channels have them.
+pub(super) fn parse_pattern(text: &str) -> Result<String, String> {
+    let pattern = text.trim();
+    ChannelRule::check_pattern(pattern).map_err(|error| error.to_string())?;
+    Ok(pattern.to_owned())
 }

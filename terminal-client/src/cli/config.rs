@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{
-    args::{PullArgs, RelayArgs, ReloadArgs, RetryArgs, StatusArgs, TailArgs, VerifyArgs},
+    args::{
+        PullArgs, RelayArgs, ReloadArgs, RetryArgs, StatusArgs, TailArgs, VerifyArgs, parse_pattern,
+    },
     duration::parse_duration,
     failure::CliError,
     load_connections::parse_connections,
@@ -232,6 +234,11 @@ impl Configured for TailArgs {
 
     fn take(&mut self, file: &ConfigFile) -> Result<(), String> {
         one("after", file.after.as_ref(), &mut self.after, plain)?;
+        if let (Some(patterns), true) = (&file.tables, self.tables.is_empty()) {
+            let patterns = patterns.words().into_iter().map(parse_pattern);
+            self.tables =
+                patterns.collect::<Result<_, _>>().map_err(|why| format!("tables: {why}"))?;
+        }
         self.json |= file.json.unwrap_or(false);
         Ok(())
     }

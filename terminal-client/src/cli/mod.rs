@@ -15,6 +15,7 @@ mod run;
 mod settings;
 mod status;
 mod tail;
+mod tail_filter;
 #[cfg(test)]
 mod tests;
 mod verify;

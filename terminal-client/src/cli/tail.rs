@@ -12,6 +12,7 @@ use super::{
     connection::{relays, source_name, spool_dir},
     failure::CliError,
     settings::ONCE_PATIENCE,
+    tail_filter::TailFilter,
 };
 use crate::{
     fetch::{FetchError, Fetched, PrefetchRequest, Prefetcher, PullReport, Relays, Spool},
@@ -50,7 +51,7 @@ async fn follow(
         )));
     }
     let spool = Arc::new(Spool::create(Some(&spool_dir(&args.relay))).map_err(FetchError::from)?);
-    let bounds = Bounds::default();
+    let (bounds, filter) = (Bounds::default(), TailFilter::of(&args.tables));
     let mut position = Position::trusting(lag.lineage, after);
     let request = PrefetchRequest {
         from: position.clone(),
@@ -74,8 +75,9 @@ async fn follow(
             Fetched::Nothing { .. } | Fetched::Behind { .. } => continue,
         };
         let (json, source, from) = (args.json, source.clone(), position.clone());
+        let filter = filter.clone();
         let printed =
-            tokio::task::spawn_blocking(move || print(&source, &ranges, from, json)).await;
+            tokio::task::spawn_blocking(move || print(&source, &ranges, from, &filter, json)).await;
         match printed.map_err(|error| PullError::Internal(error.to_string()))?? {
             Some(end) => position = end,
             None => return Ok(()),
@@ -88,6 +90,7 @@ fn print(
     source: &wire::SourceName,
     ranges: &[Range],
     mut position: Position,
+    filter: &TailFilter,
     json: bool,
 ) -> Result<Option<Position>, CliError> {
     let mut out = BufWriter::new(std::io::stdout().lock());
@@ -101,6 +104,9 @@ fn print(
             match event {
                 Event::Begin { lsn, header, .. } => open = (lsn, header),
                 Event::Change { channel, change } => {
+                    if !filter.takes(&channel, &change) {
+                        continue;
+                    }
                     let line = line(open, &channel, &change, json);
                     if !written(writeln!(out, "{line}"))? {
                         return Ok(None);
