@@ -64,20 +64,23 @@ pub(super) fn release(
 
 /// Removes all, in the open transaction: what takes the place of all rows has them.
 pub(super) fn clear(database: &Database, source: &SourceName) -> Result<(), TargetError> {
-    let connection = &database.connection;
-    let done = connection
-        .execute_batch(CREATE)
-        .and_then(|()| connection.execute(RELEASE_ALL, [source.as_str()]));
+    let done = is_there(database).and_then(|there| match there {
+        true => database.connection.execute(RELEASE_ALL, [source.as_str()]),
+        false => Ok(0),
+    });
     database.did("write tailwater_quarantine", done).map(drop)
 }
 
 type HeldRow = (String, String, String);
 
 fn rows_of(database: &Database, source: &SourceName) -> rusqlite::Result<Vec<HeldRow>> {
-    let connection = &database.connection;
-    if connection.query_row(EXISTS, [], |_| Ok(())).optional()?.is_none() {
+    if !is_there(database)? {
         return Ok(Vec::new());
     }
-    let mut read = connection.prepare(READ)?;
+    let mut read = database.connection.prepare(READ)?;
     read.query_map([source.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+}
+
+fn is_there(database: &Database) -> rusqlite::Result<bool> {
+    Ok(database.connection.query_row(EXISTS, [], |_| Ok(())).optional()?.is_some())
 }
