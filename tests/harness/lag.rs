@@ -62,11 +62,12 @@ pub struct TerminalLag {
     pub state: String,
     #[serde(deserialize_with = "present")]
     pub error: Option<String>,
+    #[serde(default)]
     pub divergence: Divergence,
 }
 
 /// Where a terminal is otherwise than the source.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct Divergence {
     pub row_missing: u64,
     pub row_present: u64,

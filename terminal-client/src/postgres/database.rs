@@ -5,7 +5,7 @@ use wire::{Hash, Lsn, Relation, SchemaChange, Sequence, Snapshot, SnapshotTable,
 
 use super::{
     alter::{Alterations, add_labels},
-    apply::Apply,
+    apply::{Apply, check_deferred},
     conflicts,
     connect::{Server, error_of},
     create::{run, set_sequences},
@@ -329,17 +329,15 @@ impl Target for PostgresTarget {
         &mut self,
         operations: Vec<Operation>,
     ) -> Result<Option<TargetError>, TargetError> {
-        let met = self.apply.met().clone();
+        let (met, last) = (self.apply.met().clone(), operations.last().cloned());
         self.run("set a savepoint", "SAVEPOINT tailwater_whole").await?;
         let mut applied = self.apply(operations).await;
-        if applied.is_ok() && !self.replica_role {
-            // What would be found out only at the commit.
-            let sql = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED";
-            applied = self.run("check the constraints", sql).await;
+        if let (Ok(()), false, Some(last)) = (&applied, self.replica_role, last) {
+            applied = check_deferred(&self.name, self.client(), &last).await;
         }
         let sql = match &applied {
             Ok(()) => "RELEASE SAVEPOINT tailwater_whole",
-            Err(error) if error.is_transient() || self.client().is_closed() => {
+            Err(error) if !error.is_of_a_change() || self.client().is_closed() => {
                 return applied.map(|()| None);
             }
             Err(_) => "ROLLBACK TO SAVEPOINT tailwater_whole; RELEASE SAVEPOINT tailwater_whole",

@@ -108,6 +108,7 @@ impl<'a, T: Target> Applier<'a, T> {
         let (relations, result) =
             decoding.await.map_err(|error| PullError::Internal(error.to_string()))?;
         self.relations = Some(relations);
+        self.quarantine.calm();
         result.map_err(|error| error.of(&self.settings.source))
     }
 

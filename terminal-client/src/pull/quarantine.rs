@@ -57,6 +57,11 @@ impl Quarantine {
         Ok(())
     }
 
+    /// A range was applied: what could not be was not in it, or waits now.
+    pub(super) fn calm(&mut self) {
+        self.suspects = false;
+    }
+
     /// How many transactions there are.
     pub(super) fn transactions(&self) -> u64 {
         self.transactions

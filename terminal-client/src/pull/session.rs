@@ -114,7 +114,9 @@ impl<T: Target> Session<'_, T> {
             }
             Some(_) => None,
         };
-        let (mut stored, mut fixed, mut suspects) = (loaded, None, false);
+        let (mut stored, mut fixed) = (loaded, None);
+        // Where something could not be applied: from there on it is looked for.
+        let mut suspected = None;
         loop {
             if let Some(order) = order.take() {
                 // Of a history that comes, no position is known before it is here.
@@ -143,19 +145,22 @@ impl<T: Target> Session<'_, T> {
                 return Ok(End::Reached { applied, transactions: 0, changes: 0 });
             }
             let source = &self.settings.source;
-            let quarantine = Quarantine::read(self.target, source, suspects).await?;
+            let quarantine =
+                Quarantine::read(self.target, source, suspected == Some(now.position.lsn)).await?;
             let mut ended =
                 self.follow(now, quarantine, spool.clone(), goal, &mut fixed, status).await;
             if let Err(PullError::Target(error)) = &ended
                 && self.settings.policy.on_error == OnError::Quarantine
                 && !error.is_transient()
-                && !suspects
             {
                 tracing::debug!(%error, "transactions are applied one by one, to find which cannot be");
-                suspects = true;
                 self.target.roll_back().await?;
                 stored = self.target.stored(&self.settings.source).await?;
-                continue;
+                let at = stored.as_ref().map(|stored| stored.position.lsn);
+                if suspected != at {
+                    suspected = at;
+                    continue;
+                }
             }
             if let Err(why @ PullError::RowsNeeded { .. }) = ended {
                 ended = match self.refetch(why, &spool, status).await {

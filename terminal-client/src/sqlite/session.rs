@@ -364,7 +364,7 @@ impl Session {
         savepoint(self, "SAVEPOINT tailwater_whole")?;
         match self.apply(operations) {
             Ok(()) => savepoint(self, "RELEASE tailwater_whole").map(|()| None),
-            Err(error) if error.is_transient() || self.database.connection.is_autocommit() => {
+            Err(error) if !error.is_of_a_change() || self.database.connection.is_autocommit() => {
                 Err(error)
             }
             Err(error) => {

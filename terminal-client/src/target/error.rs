@@ -158,6 +158,11 @@ impl TargetError {
         Self::Statement { target: target.to_owned(), doing, why }
     }
 
+    /// Whether the change, or what its table is like, is the reason; else it is the target's state at the moment.
+    pub fn is_of_a_change(&self) -> bool {
+        matches!(self, Self::Apply(_) | Self::Table { .. } | Self::Refused { .. })
+    }
+
     /// Whether it may work a little later, as it is.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Busy { .. })

@@ -69,6 +69,18 @@ impl Database {
         }))
     }
 
+    /// Makes a role that may do what it likes in this database and nothing beyond; gives its URL. It goes with the
+    /// database.
+    pub async fn plain_url(&self) -> Result<String> {
+        let (name, role) = (&self.name, plain_role(&self.name));
+        let sql = format!(
+            "CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {name} TO {role}; GRANT ALL ON SCHEMA public TO {role}"
+        );
+        self.execute(&sql).await?;
+        let (_, at) = self.url.split_once('@').context("no user in the URL")?;
+        Ok(format!("postgres://{role}@{at}"))
+    }
+
     /// Drops a replication slot, once the server has seen that its reader left.
     pub async fn drop_slot(&self, slot: &str) -> Result<()> {
         let drop = format!("SELECT pg_drop_replication_slot('{slot}')");
@@ -109,5 +121,10 @@ async fn drop_database(admin_url: &str, name: &str) -> Result<()> {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
+    admin.batch_execute(&format!("DROP ROLE IF EXISTS {}", plain_role(name))).await?;
     Ok(())
+}
+
+fn plain_role(database: &str) -> String {
+    format!("plain_{database}")
 }

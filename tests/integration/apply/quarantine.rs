@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use harness::{Finished, ProcessBuilder, Tables, binary, rng, test};
 use rand::{Rng, rngs::StdRng};
 
-use crate::setup::{LIMIT, SOURCE, Setup, Terminal};
+use crate::setup::{LIMIT, SOURCE, Setup, Target, Terminal};
 
 const TABLES: &str = "
     CREATE TABLE item (id int PRIMARY KEY, n int);
@@ -168,6 +168,47 @@ fn a_reload_empties_the_quarantine() {
             assert_eq!(held(terminal).await?, "0");
         }
         setup.all_equal(&terminals.each_ref()).await
+    });
+}
+
+/// A role that may not switch foreign keys off finds some of what is wrong only at the end of a transaction.
+#[test]
+fn what_a_deferred_constraint_refuses_waits_too() {
+    test(async {
+        let setup = Setup::shared(
+            "CREATE TABLE item (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, item int)",
+        )
+        .await?;
+        let terminal = setup.postgres("store").await?;
+        let Target::Postgres(target) = &terminal.target else { unreachable!() };
+        let url = target.plain_url().await?;
+        let pull = async || {
+            setup.captured().await?;
+            let command = harness::terminal(&setup.relay.url(), SOURCE, &url, "store")?;
+            let done = command.args(["--on-error", "quarantine"]).run(LIMIT).await?;
+            assert_eq!(done.code, 0, "{}", done.stderr);
+            anyhow::Ok(())
+        };
+        pull().await?;
+        target
+            .execute("ALTER TABLE child ADD CONSTRAINT own FOREIGN KEY (item) REFERENCES item DEFERRABLE INITIALLY DEFERRED")
+            .await?;
+        for sql in [
+            "INSERT INTO child VALUES (1, 7)",
+            "INSERT INTO item VALUES (8)",
+            "INSERT INTO child VALUES (2, 8)",
+        ] {
+            setup.master.execute(sql).await?;
+        }
+        pull().await?;
+        assert_eq!(held(&terminal).await?, "1");
+        assert_eq!(terminal.value("SELECT sum(id) FROM child").await?.as_deref(), Some("2"));
+        setup.master.execute("INSERT INTO item VALUES (7)").await?;
+        pull().await?;
+        let command = ProcessBuilder::new("retry", binary("tailwater-terminal")?);
+        let done = command.args(["retry", "--target", &url]).run(LIMIT).await?;
+        assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+        terminal.equals(&setup.master, &Tables::All).await
     });
 }
 

@@ -178,14 +178,7 @@ fn a_role_that_may_not_switch_keys_off_fetches_too() {
         let setup = recorded(T, &[]).await?;
         let terminal = setup.postgres("store").await?;
         let Target::Postgres(target) = &terminal.target else { unreachable!() };
-        let name = target.name().to_owned();
-        target
-            .execute(&format!(
-                "CREATE ROLE plain_{name} LOGIN; GRANT CREATE ON DATABASE {name} TO plain_{name}; GRANT ALL ON SCHEMA public TO plain_{name}"
-            ))
-            .await?;
-        let (_, at) = target.url().split_once('@').context("no user in the URL")?;
-        let url = format!("postgres://plain_{name}@{at}");
+        let url = target.plain_url().await?;
         let pull = async || {
             setup.captured().await?;
             harness::terminal(&setup.relay.url(), SOURCE, &url, "store")?.run(LIMIT).await

@@ -17,3 +17,4 @@ mod truncate;
 
 pub(super) use batch::Apply;
 pub(super) use binding::check_binding;
+pub(super) use rows::check_deferred;

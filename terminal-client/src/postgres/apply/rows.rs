@@ -134,6 +134,16 @@ pub(super) async fn truncate(
     Ok((Ready { statement, params: Vec::new(), rows: None }, used))
 }
 
+/// What else would be found out only at the commit; `last` is the last change before it.
+pub(in super::super) async fn check_deferred(
+    target: &str,
+    client: &Client,
+    last: &Operation,
+) -> Result<(), TargetError> {
+    let sql = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED";
+    client.batch_execute(sql).await.map_err(|error| failed(target, last, &error))
+}
+
 pub(super) fn unfit(target: &str, operation: &Operation, why: &str) -> TargetError {
     let advice = "Give the table a primary key or another replica identity at the source".into();
     TargetError::unapplied(target, operation, why.to_owned(), advice)
@@ -146,6 +156,7 @@ pub(super) fn failed(target: &str, operation: &Operation, error: &Error) -> Targ
         code if *code == SqlState::UNIQUE_VIOLATION => format!(
             "A row with that key is there already, probably written at the target itself: remove it, {LOAD_ANEW}"
         ),
+        code if is_of_the_server(code.code()) => return error_of(target, &doing, error),
         code if code.code().starts_with("23") => {
             "The target has a constraint that the source has not: drop it, then pull again".to_owned()
         }
@@ -158,4 +169,10 @@ pub(super) fn failed(target: &str, operation: &Operation, error: &Error) -> Targ
         },
     };
     TargetError::unapplied(target, operation, words(db), advice)
+}
+
+/// Whether the class of a SQLSTATE says that the change is not the reason: a transaction that gave way, no room, an
+/// operator's word, a fault of the server.
+fn is_of_the_server(code: &str) -> bool {
+    ["25", "40", "53", "55", "57", "58", "XX"].iter().any(|class| code.starts_with(class))
 }

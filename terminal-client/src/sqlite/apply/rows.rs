@@ -257,6 +257,10 @@ fn not_run(blame: Blame<'_>, error: &rusqlite::Error) -> TargetError {
             "The table has a constraint that the source has not: make it without, then pull again"
                 .to_owned()
         }
+        Some(ErrorCode::Unknown | ErrorCode::TypeMismatch) => {
+            "Remove what is in the way in the file (an index or a trigger of its own), then pull again"
+                .to_owned()
+        }
         Some(ErrorCode::TooBig) => {
             "SQLite takes no row of more than 1,000,000,000 bytes: leave its table out with --channels"
                 .to_owned()
