@@ -217,6 +217,9 @@ pub(super) struct RetryArgs {
     /// The source whose transactions are tried [default: all that the target has].
     #[arg(long, env = "TAILWATER_SOURCE_NAME", value_name = "NAME")]
     pub(super) source_name: Option<SourceName>,
+    /// Where a change does not meet its row, as for `pull` [default: apply].
+    #[arg(long, env = "TAILWATER_ON_CONFLICT", value_name = "POLICY")]
+    pub(super) on_conflict: Option<OnConflict>,
     /// TOML file whose keys are these flags' names.
     #[arg(long, env = "TAILWATER_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
@@ -233,15 +236,19 @@ pub(super) struct VerifyArgs {
     /// This terminal's name, as `pull` was given it.
     #[arg(long, env = "TAILWATER_NAME", value_name = "NAME")]
     pub(super) name: Option<TerminalName>,
-    /// Compare only these tables of the master's, separated by commas, e.g. public.orders [default: all].
-    #[arg(long, env = "TAILWATER_TABLES", value_delimiter = ',', value_name = "SCHEMA.TABLE")]
+    /// Compare only these tables of the master's, as schema.table with * for any characters, e.g. public.order_*;
+    /// several times, or separated by commas [default: all].
+    #[arg(long, env = "TAILWATER_TABLES", value_delimiter = ',', value_name = "PATTERN", value_parser = parse_pattern)]
     pub(super) tables: Vec<String>,
     /// Name so many of the rows of a table that differ; all are counted [default: 20].
     #[arg(long, env = "TAILWATER_SHOW", value_name = "NUMBER")]
     pub(super) show: Option<usize>,
     /// Write the rows that differ as the snapshot has them, all in one transaction, and compare again.
-    #[arg(long, env = "TAILWATER_REPAIR")]
+    #[arg(long)]
     pub(super) repair: bool,
+    /// On the way to the snapshot, as for `pull` [default: apply].
+    #[arg(long, env = "TAILWATER_ON_CONFLICT", value_name = "POLICY")]
+    pub(super) on_conflict: Option<OnConflict>,
     /// As JSON.
     #[arg(long)]
     pub(super) json: bool,

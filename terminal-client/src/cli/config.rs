@@ -43,7 +43,6 @@ pub(super) struct ConfigFile {
     after: Option<String>,
     tables: Option<OneOrMany>,
     show: Option<usize>,
-    repair: Option<bool>,
     json: Option<bool>,
     log_format: Option<LogFormat>,
 }
@@ -66,6 +65,14 @@ impl OneOrMany {
 }
 
 impl ConfigFile {
+    fn tables(&self, into: &mut Vec<String>) -> Result<(), String> {
+        if let (Some(patterns), true) = (&self.tables, into.is_empty()) {
+            let patterns = patterns.words().into_iter().map(parse_pattern);
+            *into = patterns.collect::<Result<_, _>>().map_err(|why| format!("tables: {why}"))?;
+        }
+        Ok(())
+    }
+
     fn load_connections(&self, into: &mut Option<usize>) -> Result<(), String> {
         let text = self.load_connections.map(|number| number.to_string());
         one("load-connections", text.as_ref(), into, parse_connections)
@@ -193,6 +200,9 @@ impl RetryArgs {
         let file = read(&path)?;
         self.target = self.target.take().or_else(|| file.target.clone());
         one("source-name", file.source_name.as_ref(), &mut self.source_name, plain)
+            .and_then(|()| {
+                one("on-conflict", file.on_conflict.as_ref(), &mut self.on_conflict, plain)
+            })
             .map_err(|why| CliError::Config { path, why })?;
         Ok(self)
     }
@@ -207,9 +217,9 @@ impl Configured for VerifyArgs {
         self.target = self.target.take().or_else(|| file.target.clone());
         self.quiet |= file.quiet.unwrap_or(false);
         self.json |= file.json.unwrap_or(false);
-        self.repair |= file.repair.unwrap_or(false);
+        one("on-conflict", file.on_conflict.as_ref(), &mut self.on_conflict, plain)?;
         self.show = self.show.or(file.show);
-        all("tables", file.tables.as_ref(), &mut self.tables)?;
+        file.tables(&mut self.tables)?;
         one("name", file.name.as_ref(), &mut self.name, plain)
     }
 }
@@ -234,11 +244,7 @@ impl Configured for TailArgs {
 
     fn take(&mut self, file: &ConfigFile) -> Result<(), String> {
         one("after", file.after.as_ref(), &mut self.after, plain)?;
-        if let (Some(patterns), true) = (&file.tables, self.tables.is_empty()) {
-            let patterns = patterns.words().into_iter().map(parse_pattern);
-            self.tables =
-                patterns.collect::<Result<_, _>>().map_err(|why| format!("tables: {why}"))?;
-        }
+        file.tables(&mut self.tables)?;
         self.json |= file.json.unwrap_or(false);
         Ok(())
     }

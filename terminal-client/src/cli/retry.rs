@@ -38,6 +38,7 @@ async fn with<T: Target>(mut target: T, args: &RetryArgs) -> Result<(), CliError
         if !target.lock(&source, Bounds::default().lock_wait).await? {
             return Err(PullError::InUse { source_name: source }.into());
         }
+        target.on_conflict(args.on_conflict.unwrap_or_default()).await?;
         // It may have moved until the lock was had.
         let Some(stored) = target.stored(&source).await? else { continue };
         let retried = run(&mut target, &source, &stored).await?;

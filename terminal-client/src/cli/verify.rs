@@ -30,15 +30,9 @@ pub(super) async fn verify(
     let source = source_name(&args.relay)?;
     let target = target(args.target.as_deref())?;
     let patience = Some(args.relay.timeout.unwrap_or(ONCE_PATIENCE));
-    let settings = settings(
-        &args.relay,
-        source,
-        args.name,
-        &target,
-        patience,
-        Bounds::default(),
-        Policy::default(),
-    )?;
+    let policy = Policy { on_conflict: args.on_conflict.unwrap_or_default(), ..Policy::default() };
+    let settings =
+        settings(&args.relay, source, args.name, &target, patience, Bounds::default(), policy)?;
     let show = args.show.unwrap_or(SHOW);
     let options = CompareOptions { tables: args.tables, show, repair: args.repair };
     let found = run(&target, settings.clone(), &options, progress, stop).await;

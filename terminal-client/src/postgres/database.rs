@@ -16,7 +16,7 @@ use super::{
     place::Place,
     position_row::PositionRow,
     quarantine,
-    seen::note,
+    seen::{is_there, note},
     session::{NO_REPLICA_ROLE, open},
     verify::Verify,
 };
@@ -312,6 +312,11 @@ impl Target for PostgresTarget {
     }
 
     async fn roll_back(&mut self) -> Result<(), TargetError> {
+        if self.apply.is_broken() {
+            let (target, doing) = (self.name.to_string(), "roll back".to_owned());
+            let why = "a COPY was refused, and the connection is of no more use".to_owned();
+            return Err(TargetError::Statement { target, doing, why });
+        }
         self.apply.forget_tables();
         self.apply.begun();
         self.alterations = Alterations::default();
@@ -331,18 +336,25 @@ impl Target for PostgresTarget {
     ) -> Result<Option<TargetError>, TargetError> {
         let (met, last) = (self.apply.met().clone(), operations.last().cloned());
         self.run("set a savepoint", "SAVEPOINT tailwater_whole").await?;
+        // Another one's release would release this with it.
+        self.apply.began_again(None);
         let mut applied = self.apply(operations).await;
         if let (Ok(()), false, Some(last)) = (&applied, self.replica_role, last) {
             applied = check_deferred(&self.name, self.client(), &last).await;
         }
         let sql = match &applied {
             Ok(()) => "RELEASE SAVEPOINT tailwater_whole",
-            Err(error) if !error.is_of_a_change() || self.client().is_closed() => {
+            Err(error)
+                if !error.is_of_a_change()
+                    || self.client().is_closed()
+                    || self.apply.is_broken() =>
+            {
                 return applied.map(|()| None);
             }
             Err(_) => "ROLLBACK TO SAVEPOINT tailwater_whole; RELEASE SAVEPOINT tailwater_whole",
         };
         self.apply.began_again((applied.is_err()).then_some(met));
+        self.unguarded = true;
         self.run("leave a savepoint", sql).await?;
         Ok(applied.err())
     }
@@ -361,6 +373,10 @@ impl Target for PostgresTarget {
 
     async fn release(&mut self, source: &SourceName, lsn: Lsn) -> Result<(), TargetError> {
         quarantine::release(Place { target: &self.name, client: self.client(), source }, lsn).await
+    }
+
+    async fn has_table(&mut self, table: &Named) -> Result<bool, TargetError> {
+        is_there(&self.name, self.client(), table).await
     }
 
     async fn references(&mut self) -> Result<Vec<Reference>, TargetError> {

@@ -48,7 +48,7 @@ pub(super) async fn note(
     tables: &[(Named, Lsn)],
 ) -> Result<(), TargetError> {
     let failed = |error: Error| error_of(target, "write tailwater.seen", &error);
-    if !is_there(client).await.map_err(failed)? {
+    if !is_kept(client).await.map_err(failed)? {
         client.batch_execute(CREATE).await.map_err(failed)?;
     }
     let field = |of: fn(&(Named, Lsn)) -> String| tables.iter().map(of).collect::<Vec<String>>();
@@ -68,7 +68,7 @@ pub(super) async fn renamed(
     to: Option<&Named>,
 ) -> Result<(), TargetError> {
     let failed = |error: Error| error_of(target, "write tailwater.seen", &error);
-    if !is_there(client).await.map_err(failed)? {
+    if !is_kept(client).await.map_err(failed)? {
         return Ok(());
     }
     let row = |of: &Named| (of.schema.clone(), of.name.clone());
@@ -84,6 +84,17 @@ pub(super) async fn renamed(
     Ok(())
 }
 
+/// Whether there is a table of that name.
+pub(super) async fn is_there(
+    target: &str,
+    client: &Client,
+    table: &Named,
+) -> Result<bool, TargetError> {
+    let of = qualified(&table.schema, &table.name);
+    let there = client.query_one(IS_THERE, &[&of]).await.and_then(|row| row.try_get(0));
+    there.map_err(|error| error_of(target, "look up a table", &error))
+}
+
 /// Whether there is a table of that name that the stream never had changes of.
 pub(super) async fn is_strange(
     target: &str,
@@ -95,7 +106,7 @@ pub(super) async fn is_strange(
     let of = qualified(&table.schema, &table.name);
     let there = client.query_one(IS_THERE, &[&of]).await.and_then(|row| row.try_get(0));
     let there: bool = there.map_err(failed)?;
-    if !there || !is_there(client).await.map_err(failed)? {
+    if !there || !is_kept(client).await.map_err(failed)? {
         return Ok(there);
     }
     let noted = client.query_one(IS_NOTED, &[&source.as_str(), &table.schema, &table.name]).await;
@@ -106,7 +117,7 @@ pub(super) async fn is_strange(
 pub(super) async fn forget_all(place: Place<'_>) -> Result<(), TargetError> {
     let Place { target, client, source } = place;
     let failed = |error: Error| error_of(target, "write tailwater.seen", &error);
-    if !is_there(client).await.map_err(failed)? {
+    if !is_kept(client).await.map_err(failed)? {
         return Ok(());
     }
     client.execute(FORGET_ALL, &[&source.as_str()]).await.map(drop).map_err(failed)
@@ -129,7 +140,7 @@ pub(super) async fn not_in(
     snapshot: &Snapshot,
 ) -> Result<Vec<Missing>, TargetError> {
     let failed = |error: Error| error_of(target, "read tailwater.seen", &error);
-    if !is_there(client).await.map_err(failed)? {
+    if !is_kept(client).await.map_err(failed)? {
         return Ok(Vec::new());
     }
     let lsn = snapshot.lsn.to_string();
@@ -148,6 +159,6 @@ pub(super) async fn not_in(
     Ok(missing)
 }
 
-async fn is_there(client: &Client) -> Result<bool, Error> {
+async fn is_kept(client: &Client) -> Result<bool, Error> {
     client.query_one(EXISTS, &[]).await.and_then(|row| row.try_get(0))
 }

@@ -236,6 +236,7 @@ impl<'a, T: Target> Applier<'a, T> {
         if !self.stored.has_table(change) {
             return Ok(());
         }
+        self.quarantine.check_altered(lsn, change)?;
         self.target.alter(&self.settings.source, lsn, change).await?;
         self.noted.forget();
         self.altered = true;

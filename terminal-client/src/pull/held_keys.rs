@@ -44,6 +44,11 @@ impl HeldKeys {
         self.tables.is_empty()
     }
 
+    /// Whether rows of that table wait.
+    pub(super) fn has_table(&self, oid: u32) -> bool {
+        self.tables.contains_key(&oid)
+    }
+
     /// Adds the rows of a transaction.
     pub(super) fn add(&mut self, held: &HeldTransaction) {
         for operation in &held.operations {
@@ -78,8 +83,11 @@ impl HeldKeys {
 
     fn held(&self, relation: &Relation, operation: &Operation) -> Option<Lsn> {
         let rows = self.tables.get(&relation.oid)?;
+        let same_key = key_of(relation).iter().map(|(_, name)| name).eq(&rows.key);
         match keys_of(relation, operation) {
             _ if rows.all.is_some() => rows.all,
+            // Which rows those are is not known.
+            _ if !same_key => rows.rows.values().next().copied(),
             Some(keys) => keys.iter().find_map(|key| rows.rows.get(key)).copied(),
             // Any row of it.
             None => rows.rows.values().next().copied(),

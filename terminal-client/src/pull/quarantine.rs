@@ -1,9 +1,13 @@
 //! Transactions that cannot be applied are kept aside, and what changes the same rows waits behind them.
 
-use wire::{Lsn, SourceName};
+use std::collections::HashMap;
+
+use wire::{ColumnDefinition, Definitions, Lsn, SchemaChange, SourceName};
 
 use super::{error::PullError, held_keys::HeldKeys};
-use crate::target::{HeldTransaction, OnError, Operation, Stored, Target, TargetError};
+use crate::target::{
+    HeldTransaction, KnownTable, Named, OnError, Operation, Stored, Target, TargetError,
+};
 
 /// More changes, or bytes of their values, are not kept: something is wrong that nobody looks after.
 const MAX_CHANGES: usize = 100_000;
@@ -82,6 +86,30 @@ impl Quarantine {
         Err(PullError::NotHeld { lsn, why })
     }
 
+    /// Whether a table may be altered so: where changes of it wait, its name and the columns that they are of must
+    /// stay.
+    pub(super) fn check_altered(&self, lsn: Lsn, change: &SchemaChange) -> Result<(), PullError> {
+        let first =
+            |of: &Option<Definitions>| of.as_ref().and_then(|of| of.tables.first().cloned());
+        let Some(before) = first(&change.before).filter(|_| self.keys.has_table(change.oid)) else {
+            return Ok(());
+        };
+        let stays = first(&change.after).filter(|_| !change.dropped).is_some_and(|after| {
+            let has = |of: &ColumnDefinition| {
+                after.columns.iter().any(|to| (to.number, &to.name) == (of.number, &of.name))
+            };
+            (&after.schema, &after.name) == (&before.schema, &before.name)
+                && before.columns.iter().all(has)
+        });
+        if stays {
+            return Ok(());
+        }
+        let why = format!(
+            "it alters {before} so that changes which wait in quarantine would not find their columns there"
+        );
+        Err(PullError::NotHeld { lsn, why })
+    }
+
     /// Applies a whole transaction, or puts it into quarantine; whether it was applied.
     pub(super) async fn apply<T: Target>(
         &mut self,
@@ -92,7 +120,7 @@ impl Quarantine {
     ) -> Result<bool, PullError> {
         let Some(lsn) = operations.last().map(|operation| operation.lsn) else { return Ok(true) };
         let why = match self.keys.behind(&operations) {
-            Some(behind) => format!("it changes rows that wait in quarantine since {behind}"),
+            Some(behind) => waits(behind),
             None => match target.attempt(operations.clone()).await? {
                 None => return Ok(true),
                 Some(error) if on_error == OnError::Stop => return Err(error.into()),
@@ -148,20 +176,21 @@ pub async fn retry<T: Target>(
     source: &SourceName,
     stored: &Stored,
 ) -> Result<Retried, TargetError> {
+    target.begin().await?;
     let held = target.held(source).await?;
-    if held.is_empty() {
-        return Ok(Retried::default());
-    }
+    let known = target.known_tables(source).await?;
     let mut keys = HeldKeys::new([], target.references().await?);
     let mut retried = Retried::default();
-    target.begin().await?;
     for mut held in held {
         let why = match keys.behind(&held.operations) {
-            Some(behind) => Some(format!("it changes rows that wait in quarantine since {behind}")),
-            None => {
-                let failed = target.attempt(held.operations.clone()).await?;
-                failed.map(|error| error.to_string())
-            }
+            Some(behind) => Some(waits(behind)),
+            None => match altered(target, &known, &held).await? {
+                Some(why) => Some(why),
+                None => {
+                    let failed = target.attempt(held.operations.clone()).await?;
+                    failed.map(|error| error.to_string())
+                }
+            },
         };
         let Some(why) = why else {
             target.release(source, held.lsn).await?;
@@ -175,4 +204,30 @@ pub async fn retry<T: Target>(
     }
     target.commit(source, stored).await?;
     Ok(retried)
+}
+
+fn waits(behind: Lsn) -> String {
+    format!("it changes rows that wait in quarantine since {behind}")
+}
+
+/// Why a transaction does not fit any more: its tables have other names or columns by now, or are gone. It must
+/// not make them anew, nor write to others of that name.
+async fn altered<T: Target>(
+    target: &mut T,
+    known: &HashMap<u32, KnownTable>,
+    held: &HeldTransaction,
+) -> Result<Option<String>, TargetError> {
+    for relation in held.operations.iter().flat_map(|of| of.change.relations()) {
+        let fits = known.get(&relation.oid).is_some_and(|known| {
+            let has = |name: &String| known.columns.contains(name);
+            !known.is_renamed(relation) && relation.columns.iter().all(|of| has(&of.name))
+        });
+        let named = Named::new(&relation.schema, &relation.name);
+        if !fits || !target.has_table(&named).await? {
+            return Ok(Some(format!(
+                "its table {relation} has another name or other columns by now, or is gone: `tailwater-terminal reload` loads the tables anew"
+            )));
+        }
+    }
+    Ok(None)
 }

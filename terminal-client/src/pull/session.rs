@@ -154,7 +154,9 @@ impl<T: Target> Session<'_, T> {
                 && !error.is_transient()
             {
                 tracing::debug!(%error, "transactions are applied one by one, to find which cannot be");
-                self.target.roll_back().await?;
+                if self.target.roll_back().await.is_err() {
+                    return ended;
+                }
                 stored = self.target.stored(&self.settings.source).await?;
                 let at = stored.as_ref().map(|stored| stored.position.lsn);
                 if suspected != at {

@@ -15,7 +15,7 @@ pub struct SqliteTarget {
     path: PathBuf,
     pub(super) worker: Worker,
     /// Behind the worker, so that it is let go of last.
-    lock: Option<File>,
+    locks: HashMap<SourceName, File>,
 }
 
 impl SqliteTarget {
@@ -30,7 +30,7 @@ impl SqliteTarget {
         let path = real_path(&name, &file.path)?;
         let worker =
             Worker::start(SqliteFile { path: path.clone(), ..file.clone() }, name.clone()).await?;
-        Ok(Self { name, path, worker, lock: None })
+        Ok(Self { name, path, worker, locks: HashMap::new() })
     }
 }
 
@@ -71,10 +71,13 @@ impl Target for SqliteTarget {
     }
 
     async fn lock(&mut self, source: &SourceName, wait: Duration) -> Result<bool, TargetError> {
-        if self.lock.is_none() {
-            self.lock = lock(&self.name, &self.path, source, wait).await?;
+        if self.locks.contains_key(source) {
+            return Ok(true);
         }
-        Ok(self.lock.is_some())
+        let locked = lock(&self.name, &self.path, source, wait).await?;
+        let got = locked.is_some();
+        self.locks.extend(locked.map(|file| (source.clone(), file)));
+        Ok(got)
     }
 
     async fn written_at(&mut self, source: &SourceName) -> Result<Option<String>, TargetError> {
@@ -268,6 +271,11 @@ impl Target for SqliteTarget {
     async fn held(&mut self, source: &SourceName) -> Result<Vec<HeldTransaction>, TargetError> {
         let source = source.clone();
         self.worker.call(move |session| session.held(&source)).await
+    }
+
+    async fn has_table(&mut self, table: &Named) -> Result<bool, TargetError> {
+        let table = table.clone();
+        self.worker.call(move |session| session.has_table(&table)).await
     }
 
     async fn release(&mut self, source: &SourceName, lsn: Lsn) -> Result<(), TargetError> {

@@ -363,7 +363,10 @@ impl Session {
         };
         savepoint(self, "SAVEPOINT tailwater_whole")?;
         match self.apply(operations) {
-            Ok(()) => savepoint(self, "RELEASE tailwater_whole").map(|()| None),
+            Ok(()) => {
+                self.unguarded = true;
+                savepoint(self, "RELEASE tailwater_whole").map(|()| None)
+            }
             Err(error) if !error.is_of_a_change() || self.database.connection.is_autocommit() => {
                 Err(error)
             }
@@ -382,6 +385,12 @@ impl Session {
         held: &HeldTransaction,
     ) -> Result<(), TargetError> {
         quarantine::hold(&self.database, source, held)
+    }
+
+    pub(super) fn has_table(&self, table: &Named) -> Result<bool, TargetError> {
+        let name = table_name(&table.schema, &table.name);
+        let shape = Shape::read(&self.database.connection, &name);
+        Ok(self.database.did("look up a table", shape)?.is_some())
     }
 
     pub(super) fn held(&self, source: &SourceName) -> Result<Vec<HeldTransaction>, TargetError> {

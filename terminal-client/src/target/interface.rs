@@ -350,6 +350,15 @@ pub trait Target: Send {
         std::future::ready(Ok(()))
     }
 
+    /// Whether there is a table of that name.
+    fn has_table(
+        &mut self,
+        table: &Named,
+    ) -> impl Future<Output = Result<bool, TargetError>> + Send {
+        let _ = table;
+        std::future::ready(Ok(true))
+    }
+
     /// The foreign keys of its tables.
     fn references(&mut self) -> impl Future<Output = Result<Vec<Reference>, TargetError>> + Send {
         std::future::ready(Ok(Vec::new()))

@@ -205,6 +205,38 @@ fn told_to_stop_it_stops_and_applies_nothing() {
     });
 }
 
+/// A row that the source only spells otherwise is no other, and two rows of one key are not settled by a second try.
+#[test]
+fn equal_keys_and_rows_that_are_there_twice() {
+    test(async {
+        let (setup, terminals) = loaded(
+            "CREATE TABLE t (id numeric PRIMARY KEY, n int); INSERT INTO t VALUES (1.0, 0), (2, 0), (3, 0)",
+        )
+        .await?;
+        for terminal in &terminals {
+            terminal.execute("DELETE FROM t WHERE n = 0 AND id IN (2, '2')").await?;
+        }
+        setup
+            .master
+            .execute("UPDATE t SET n = 1 WHERE id = 2; UPDATE t SET id = 1.00 WHERE id = 1")
+            .await?;
+        setup.all_equal(&terminals.each_ref()).await?;
+        let till = &terminals[1];
+        let twice = "CREATE TABLE copy AS SELECT * FROM t; DROP TABLE t; ALTER TABLE copy RENAME TO t; INSERT INTO t SELECT * FROM t WHERE id = '3'";
+        till.execute(twice).await?;
+        setup.master.execute("DELETE FROM t WHERE id = 3").await?;
+        setup.captured().await?;
+        let done = till.command(&setup.relay.url())?.run(LIMIT).await?;
+        assert_eq!(done.code, 1, "{}", done.stderr);
+        assert!(done.stderr.contains("2 rows instead of one"), "{}", done.stderr);
+        assert_eq!(
+            till.value("SELECT count(*) FROM t WHERE id = '3'").await?.as_deref(),
+            Some("2")
+        );
+        Ok(())
+    });
+}
+
 /// Keys at random are removed, written or taken at the terminals; then the source changes them all.
 #[test]
 fn whatever_was_done_to_rows_the_source_changes_them_back() {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use harness::{Finished, ProcessBuilder, Tables, binary, rng, test};
+use harness::{Cluster, Finished, ProcessBuilder, Tables, binary, rng, test};
 use rand::{Rng, rngs::StdRng};
 
-use crate::setup::{LIMIT, SOURCE, Setup, Target, Terminal};
+use crate::setup::{LIMIT, Options, SOURCE, Setup, Target, Terminal};
 
 const TABLES: &str = "
     CREATE TABLE item (id int PRIMARY KEY, n int);
@@ -16,24 +16,32 @@ const TABLES: &str = "
 
 /// Puts a constraint on the terminal's items that the source has not.
 async fn constrain(terminal: &Terminal) -> Result<()> {
-    terminal
-        .execute(if terminal.is_sqlite() {
-            // Triggers are off in our session.
-            "CREATE INDEX small ON item (CASE WHEN n >= 100 THEN abs(-9223372036854775807 - 1 + n * 0) ELSE 0 END)"
-        } else {
-            "ALTER TABLE item ADD CONSTRAINT small CHECK (n < 100)"
-        })
-        .await
+    constrain_on(terminal, "item").await
+}
+
+async fn constrain_on(terminal: &Terminal, table: &str) -> Result<()> {
+    let sql = if terminal.is_sqlite() {
+        // Triggers are off in our session.
+        format!(
+            "CREATE INDEX small ON {table} (CASE WHEN n >= 100 THEN abs(-9223372036854775807 - 1 + n * 0) ELSE 0 END)"
+        )
+    } else {
+        format!("ALTER TABLE {table} ADD CONSTRAINT small CHECK (n < 100)")
+    };
+    terminal.execute(&sql).await
 }
 
 async fn free(terminal: &Terminal) -> Result<()> {
-    terminal
-        .execute(if terminal.is_sqlite() {
-            "DROP INDEX small"
-        } else {
-            "ALTER TABLE item DROP CONSTRAINT small"
-        })
-        .await
+    free_of(terminal, "item").await
+}
+
+async fn free_of(terminal: &Terminal, table: &str) -> Result<()> {
+    let sql = if terminal.is_sqlite() {
+        "DROP INDEX small".to_owned()
+    } else {
+        format!("ALTER TABLE {table} DROP CONSTRAINT small")
+    };
+    terminal.execute(&sql).await
 }
 
 async fn pull(setup: &Setup, terminal: &Terminal) -> Result<Finished> {
@@ -209,6 +217,113 @@ fn what_a_deferred_constraint_refuses_waits_too() {
         let done = command.args(["retry", "--target", &url]).run(LIMIT).await?;
         assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
         terminal.equals(&setup.master, &Tables::All).await
+    });
+}
+
+/// What waits finds its way to its own table only: neither to another of that name, nor to one made for it.
+#[test]
+fn tables_that_are_altered_meanwhile_are_not_mistaken() {
+    test(async {
+        let options = Options { capture: &["--ddl"], config: None };
+        let setup = Setup::on(Cluster::shared().await?, TABLES, options).await?;
+        let terminals = [setup.postgres("store").await?, setup.sqlite("till")?];
+        for terminal in &terminals {
+            setup.pull(terminal).await?;
+            constrain(terminal).await?;
+        }
+        setup.master.execute("INSERT INTO item VALUES (1, 500)").await?;
+        setup.captured().await?;
+        for terminal in &terminals {
+            pull(&setup, terminal).await?;
+            assert_eq!(held(terminal).await?, "1");
+        }
+        // What leaves the rows their columns passes by.
+        setup
+            .master
+            .execute("ALTER TABLE item ADD note text; INSERT INTO item VALUES (2, 2, 'x')")
+            .await?;
+        setup.captured().await?;
+        for terminal in &terminals {
+            pull(&setup, terminal).await?;
+            assert_eq!(held(terminal).await?, "1");
+            assert_eq!(
+                terminal.value("SELECT note FROM item WHERE id = 2").await?.as_deref(),
+                Some("x")
+            );
+        }
+        setup
+            .master
+            .execute("ALTER TABLE item RENAME TO thing; INSERT INTO thing VALUES (3, 3, 'y')")
+            .await?;
+        setup.captured().await?;
+        for terminal in &terminals {
+            let command = terminal.command(&setup.relay.url())?;
+            let done = command.args(["--on-error", "quarantine"]).run(LIMIT).await?;
+            assert_eq!(done.code, 1, "{}", done.stderr);
+            for said in ["public.item", "wait in quarantine", "retry"] {
+                assert!(done.stderr.contains(said), "{said}: {}", done.stderr);
+            }
+            free(terminal).await?;
+            let done = retry(terminal).await?;
+            assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+        }
+        setup.master.execute("UPDATE thing SET n = 1").await?;
+        setup.all_equal(&terminals.each_ref()).await?;
+        // Altered by hand: nothing is made anew for what waits.
+        for terminal in &terminals {
+            let (table, own) = ("thing", "own");
+            setup.all_equal(&[terminal]).await?;
+            constrain_on(terminal, table).await?;
+            setup.master.execute("UPDATE thing SET n = 700 WHERE id = 3").await?;
+            setup.captured().await?;
+            pull(&setup, terminal).await?;
+            assert_eq!(held(terminal).await?, "1");
+            free_of(terminal, table).await?;
+            terminal.execute(&format!("ALTER TABLE {table} RENAME TO {own}")).await?;
+            let done = retry(terminal).await?;
+            assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+            assert!(done.stdout.contains("is gone"), "{}", done.stdout);
+            terminal.execute(&format!("ALTER TABLE {own} RENAME TO {table}")).await?;
+            let done = retry(terminal).await?;
+            assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+            setup.master.execute("UPDATE thing SET n = 3 WHERE id = 3").await?;
+            setup.all_equal(&[terminal]).await?;
+        }
+        Ok(())
+    });
+}
+
+/// A transaction that comes in parts, and small ones behind it in the same range.
+#[test]
+fn parts_of_a_large_transaction_do_not_disturb_what_follows() {
+    test(async {
+        let (setup, terminals) = loaded().await?;
+        setup.master.execute("CREATE TABLE wide (id int PRIMARY KEY, v text)").await?;
+        let mut setup = setup;
+        setup.kill_capture()?;
+        setup.captured().await?;
+        for terminal in &terminals {
+            setup.pull(terminal).await?;
+        }
+        setup.master.execute("INSERT INTO item VALUES (1, 500)").await?;
+        setup
+            .master
+            .execute("INSERT INTO wide SELECT i, repeat(md5(i::text), 200) FROM generate_series(1, 1500) i")
+            .await?;
+        setup.master.execute("UPDATE other SET n = 1 WHERE id = 5").await?;
+        setup.master.execute("UPDATE item SET n = 5 WHERE id = 1").await?;
+        setup.master.execute("UPDATE other SET n = 1 WHERE id = 6").await?;
+        setup.captured().await?;
+        for terminal in &terminals {
+            pull(&setup, terminal).await?;
+            assert_eq!(held(terminal).await?, "2");
+            assert_eq!(terminal.value("SELECT count(*) FROM wide").await?.as_deref(), Some("1500"));
+            assert_eq!(terminal.value("SELECT sum(n) FROM other").await?.as_deref(), Some("2"));
+            free(terminal).await?;
+            let done = retry(terminal).await?;
+            assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+        }
+        setup.all_equal(&terminals.each_ref()).await
     });
 }
 

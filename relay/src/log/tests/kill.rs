@@ -66,11 +66,13 @@ fn round(folder: &Path, lines: usize, millis: u64) -> (Option<Lsn>, Option<Lsn>)
     let (says, said) = std::sync::mpsc::channel();
     let reading = std::thread::spawn(move || {
         let (mut head, mut acknowledged) = (None, None);
-        for line in told.lines().map_while(Result::ok) {
+        let mut lines = told.lines().map_while(Result::ok);
+        while let Some(line) = lines.next() {
             match line.split_once(' ') {
                 Some(("head", lsn)) => head = lsn.parse().ok(),
                 Some(("acknowledged", lsn)) => acknowledged = lsn.parse().ok(),
-                _ => panic!("the child says: {line}"),
+                // It panicked.
+                _ => panic!("the child says: {line}\n{}", lines.collect::<Vec<_>>().join("\n")),
             }
             let _ = says.send(());
         }

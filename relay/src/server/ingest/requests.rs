@@ -92,9 +92,9 @@ pub(in crate::server) async fn make_request(
         blocking(move || (reading.log.newest_snapshot(), lag_of(&reading, now).capture.state))
             .await?;
     let (Request::Snapshot, newest) = (request, newest?);
-    // One from beyond the log would never come.
+    // From beyond the log none can be wanted yet.
     let from = query.from.unwrap_or(head).min(head);
-    let is_there = query.from.is_some() && newest >= query.from;
+    let is_there = query.from.is_some_and(|asked| newest >= Some(asked) || asked > head);
     if !is_there && source.requests.want_snapshot(from) {
         tracing::info!(source = %source.name, %from, "a snapshot is wanted");
     }

@@ -31,6 +31,8 @@ pub(in super::super) struct Apply {
     met: Conflicts,
     /// Whether the open transaction has one that is not released.
     savepoint: bool,
+    /// Whether a COPY was refused: the connection is of no more use.
+    broken: bool,
 }
 
 /// Why many changes were not applied at once.
@@ -52,6 +54,11 @@ impl Apply {
     pub(in super::super) fn begun(&mut self) {
         self.savepoint = false;
         self.met = Conflicts::default();
+    }
+
+    /// Whether the connection is of no more use.
+    pub(in super::super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Its last savepoint is gone; with what was met since then, where that was undone.
@@ -117,7 +124,10 @@ impl Apply {
                 tracing::debug!(changes, statements, "applied by their net effect");
                 Ok(true)
             }
-            Err(NotAtOnce::Refused(error)) => Err(error_of(target, "copy rows", &error)),
+            Err(NotAtOnce::Refused(error)) => {
+                self.broken = true;
+                Err(error_of(target, "copy rows", &error))
+            }
             Err(NotAtOnce::Unmet(Unmet::Failed(error))) if client.is_closed() => {
                 Err(error_of(target, "apply changes", &error))
             }

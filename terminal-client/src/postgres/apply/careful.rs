@@ -67,8 +67,9 @@ impl Careful<'_> {
         let binding = self.binding(relation).await?;
         let key = binding.key.as_deref().unwrap_or_default();
         let Looks { was, becomes } = Looks::of(&operation.change, key);
-        let was = self.is_there(operation, &binding, was).await?;
-        let becomes = self.is_there(operation, &binding, becomes).await?;
+        let found = self.is_there(operation, &binding, was, None).await?;
+        let becomes = self.is_there(operation, &binding, becomes, was).await?;
+        let was = found;
         let resolved = resolve(&operation.change, was, becomes);
         let resolved = resolved.map_err(|Incomplete(column)| {
             TargetError::incomplete(self.target, operation, &column)
@@ -86,18 +87,19 @@ impl Careful<'_> {
         self.tables.binding(self.target, self.client, relation).await
     }
 
-    /// Whether there is a row that a change of this one will meet.
+    /// Whether there is a row that a change of this one will meet, other than that which one of `but` does.
     async fn is_there(
         &mut self,
         operation: &Operation,
         binding: &Binding,
         row: Option<&Tuple>,
+        but: Option<&Tuple>,
     ) -> Result<bool, TargetError> {
         let Some(row) = row else { return Ok(false) };
         let (target, client) = (self.target, self.client);
-        let made = finding(binding, row);
+        let made = finding(binding, row, but);
         let made = made.map_err(|why| unfit(target, operation, &why.to_string()))?;
-        let (shape, sql) = (finding_shape(binding, row), || made.sql);
+        let (shape, sql) = (finding_shape(binding, row, but), || made.sql);
         let statement = self.tables.statement(client, &binding.relation, &shape, sql).await;
         let statement = statement.map_err(|error| failed(target, operation, &error))?;
         let found = client.execute_raw(&statement, made.params).await;

@@ -57,21 +57,31 @@ pub(super) fn shape(change: &Change<impl Sized>, binding: &Binding, out: &mut Ve
 }
 
 /// As [`shape`], of [`finding`].
-pub(super) fn finding_shape(binding: &Binding, row: &Tuple) -> Vec<u8> {
-    let mut out = vec![b'F'];
+pub(super) fn finding_shape(binding: &Binding, row: &Tuple, but: Option<&Tuple>) -> Vec<u8> {
+    let mut out = vec![b'F', u8::from(but.is_some())];
     if binding.key.is_none() {
         mask_of_nulls(row, &mut out);
     }
     out
 }
 
-/// The statement that finds the rows which a change of this row meets; two suffice.
-pub(super) fn finding(binding: &Binding, row: &Tuple) -> Result<RowStatement, Unfit> {
+/// The statement that finds the rows which a change of this row meets, but for those which one of the row `but`
+/// does: keys may be equal that are spelled otherwise. Two rows suffice.
+pub(super) fn finding(
+    binding: &Binding,
+    row: &Tuple,
+    but: Option<&Tuple>,
+) -> Result<RowStatement, Unfit> {
     let mut statement = Builder { out: RowStatement::default(), known: false };
     statement.sql(|sql| {
         let _ = write!(sql, "SELECT 1 FROM {} WHERE ", binding.table);
     });
     statement.row(binding, row)?;
+    if let Some(but) = but {
+        statement.sql(|sql| sql.push_str(" AND NOT ("));
+        statement.row(binding, but)?;
+        statement.sql(|sql| sql.push(')'));
+    }
     statement.sql(|sql| sql.push_str(" LIMIT 2"));
     Ok(statement.out)
 }

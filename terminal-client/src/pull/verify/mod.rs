@@ -7,14 +7,14 @@ mod tables;
 
 pub use opened::verify;
 
-use wire::Lsn;
+use wire::{ChannelName, ChannelRule, Lsn, SnapshotTable};
 
 use crate::target::{Differences, Named, Repaired};
 
 /// What is compared, and what is done about it.
 #[derive(Clone, Debug, Default)]
 pub struct CompareOptions {
-    /// Tables as `schema.table`; empty for all.
+    /// Tables as `schema.table`, with `*` for any characters; empty for all.
     pub tables: Vec<String>,
     /// So many differing rows of a table are named.
     pub show: usize,
@@ -60,4 +60,10 @@ pub enum Verdict {
     Differs(Differences),
     /// They cannot be compared, for this.
     Unlike(String),
+}
+
+/// Whether one of the patterns names a table.
+fn is_asked(patterns: &[String], table: &SnapshotTable) -> bool {
+    let rule = ChannelRule { channel: ChannelName::control(), tables: patterns.to_vec() };
+    rule.matches(&table.schema, &table.name)
 }

@@ -13,7 +13,7 @@ use super::{
         status::{Status, last_word},
         until::Until,
     },
-    CompareOptions, Verified,
+    CompareOptions, Verified, is_asked,
     tables::Comparing,
 };
 use crate::{
@@ -72,15 +72,16 @@ impl<T: Compare> Session<'_, T> {
             return Err(PullError::ReloadUnfinished { source_name: source.clone() });
         }
         is_empty(target, source).await?;
+        target.on_conflict(settings.policy.on_conflict).await?;
         Ok(stored)
     }
 
     /// What it is compared with: the tables that are asked for must be in it.
     async fn snapshot(&self, stored: &Stored) -> Result<Snapshot, PullError> {
         let snapshot = snapshot_for(&self.settings, self.progress, stored).await?;
-        let has = |name: &String| {
-            let mut tables = snapshot.tables.iter();
-            tables.any(|table| format!("{}.{}", table.schema, table.name) == *name)
+        let has = |pattern: &String| {
+            let of = [pattern.clone()];
+            snapshot.tables.iter().any(|table| is_asked(&of, table))
         };
         match self.options.tables.iter().find(|name| !has(name)) {
             Some(table) => {

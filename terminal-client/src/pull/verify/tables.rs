@@ -4,7 +4,7 @@ use wire::{Snapshot, SnapshotTable};
 
 use super::{
     super::{error::PullError, loading::Loading, settings::Settings},
-    CompareOptions, TableVerdict, Verdict, Verified,
+    CompareOptions, TableVerdict, Verdict, Verified, is_asked,
 };
 use crate::{
     fetch::{SnapshotObjects, Spool},
@@ -26,9 +26,7 @@ impl<T: Compare> Comparing<'_, T> {
     /// Table by table, each in a transaction that is undone.
     pub(super) async fn all(&mut self) -> Result<Verified, PullError> {
         let asked = &self.options.tables;
-        let wanted = |table: &SnapshotTable| {
-            asked.is_empty() || asked.contains(&format!("{}.{}", table.schema, table.name))
-        };
+        let wanted = |table: &SnapshotTable| asked.is_empty() || is_asked(asked, table);
         let tables = self.compare("comparison", wanted).await?;
         Ok(Verified { lsn: self.snapshot.lsn, tables, repaired: None })
     }

@@ -65,8 +65,8 @@ impl Plan {
     }
 
     /// What finds the rows that a change would meet; none where it has nothing to find them by.
-    pub(super) fn look(&self, find: Find) -> Option<Write> {
-        self.names.look(find)
+    pub(super) fn look(&self, find: Find, but: Option<Find>) -> Option<Write> {
+        self.names.look(find, but)
     }
 
     /// The columns that a row is known by, as places in the relation; none where rows may be alike.

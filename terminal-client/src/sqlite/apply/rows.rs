@@ -64,10 +64,10 @@ impl RowApply {
         };
         let plan = self.plan(database, &relation)?;
         let looks = Looks::of(&operation.change, &plan.key());
-        let was = looks.was.and(find_of(&operation.change));
-        let was = is_there(database, plan, &operation, was)?;
+        let find = looks.was.and(find_of(&operation.change));
+        let was = is_there(database, plan, &operation, find, None)?;
         let becomes = looks.becomes.map(|_| Find::NewKey);
-        let becomes = is_there(database, plan, &operation, becomes)?;
+        let becomes = is_there(database, plan, &operation, becomes, find)?;
         let resolved = resolve(&operation.change, was, becomes);
         let resolved = resolved.map_err(|Incomplete(column)| {
             TargetError::incomplete(&database.target, &operation, &column)
@@ -128,16 +128,17 @@ fn prepare<'a>(
     Ok(statement)
 }
 
-/// Whether there is a row that a change will meet, found so.
+/// Whether there is a row that a change will meet, found so and not so.
 fn is_there(
     database: &Database,
     plan: &Plan,
     operation: &Operation,
     find: Option<Find>,
+    but: Option<Find>,
 ) -> Result<bool, TargetError> {
     let Some(find) = find else { return Ok(false) };
     let look = || -> Result<u64, NotBound> {
-        let look = plan.look(find).ok_or(NotBound::NoKey)?;
+        let look = plan.look(find, but).ok_or(NotBound::NoKey)?;
         let mut statement = database.connection.prepare_cached(&look.sql)?;
         bind(&mut statement, plan, &look, &operation.change)?;
         let (mut rows, mut found) = (statement.raw_query(), 0);
@@ -214,12 +215,22 @@ impl<'a> Blame<'a> {
         }))
     }
 
+    fn not_one_row(self, found: usize) -> TargetError {
+        let Self { database, change, lsn, table, key } = self;
+        let why = format!(
+            "the {change} at {lsn}{key} meets {found} rows instead of one; nothing of its transaction was applied"
+        );
+        let advice = format!("leave one of them in the file, as the source has it, {LOAD_ANEW}");
+        TargetError::Table { target: database.target.clone(), table, why, advice }
+    }
+
     /// A change meets exactly one row.
     fn judge(self, met: rusqlite::Result<usize>) -> Result<(), TargetError> {
         let why = match met {
             Ok(1) => return Ok(()),
             Ok(0) => "the row is not there".to_owned(),
-            Ok(more) => format!("it meets {more} rows instead of one"),
+            // They are changed already: another try would find them so.
+            Ok(more) => return Err(self.not_one_row(more)),
             Err(error) => return Err(not_run(self, &error)),
         };
         let advice = format!(

@@ -93,11 +93,17 @@ impl Names {
         }
     }
 
-    /// What finds the rows that a change would meet; two suffice.
-    pub(super) fn look(&self, find: Find) -> Option<Write> {
+    /// What finds the rows that a change would meet, but for those found otherwise: keys may be equal that are
+    /// spelled otherwise. Two rows suffice.
+    pub(super) fn look(&self, find: Find, but: Option<Find>) -> Option<Write> {
         let mut binds = Vec::new();
-        let found = self.found(find, &mut binds)?;
-        Some(Write { sql: format!("SELECT 1 FROM {}{found} LIMIT 2", self.table), binds })
+        let mut sql = format!("SELECT 1 FROM {}{}", self.table, self.found(find, &mut binds)?);
+        if let Some(but) = but {
+            let but = self.found(but, &mut binds)?;
+            sql.push_str(&format!(" AND NOT ({})", but.strip_prefix(" WHERE ")?));
+        }
+        sql.push_str(" LIMIT 2");
+        Some(Write { sql, binds })
     }
 
     fn insert(&self) -> Write {
